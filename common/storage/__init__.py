@@ -1,0 +1,1 @@
+"""Stores behind ports. Only this package knows a database; ``common.storage.open`` chooses the adapters."""
