@@ -17,6 +17,7 @@ from common.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 _DURATION_UNITS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
+
 def duration_ms(text: str) -> int:
     """Return the length that ``text`` names: ``90s``, ``15m``, ``12h``, ``7d``, or plain seconds."""
     number, unit = (text[:-1], text[-1]) if text and text[-1] in _DURATION_UNITS else (text, "s")

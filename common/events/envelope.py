@@ -11,7 +11,8 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from cloudevents.exceptions import GenericException
-from cloudevents.http import CloudEvent, from_http as sdk_from_http, to_binary, to_structured
+from cloudevents.http import CloudEvent, to_binary, to_structured
+from cloudevents.http import from_http as sdk_from_http
 
 from common.errors import MalformedEvent
 from common.times import parse_instant, to_iso

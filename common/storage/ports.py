@@ -61,7 +61,7 @@ class WriteCounts(NamedTuple):
 class SeriesExtent(NamedTuple):
     """How many rows a series has, and the times of the first and last."""
 
-    count: int
+    rows: int
     first_ms: int | None
     last_ms: int | None
 
@@ -81,7 +81,10 @@ class MarketStore(Protocol):
         ...
 
     async def write_funding(
-        self, marks: Sequence[MarketRow], funding: Sequence[FundingRow], dead_letters: Sequence[DeadLetter] = ()
+        self,
+        marks: Sequence[MarketRow],
+        funding: Sequence[FundingRow],
+        dead_letters: Sequence[DeadLetter] = (),
     ) -> WriteCounts:
         """Store mark prices together with the funding rates read off them, in one transaction."""
         ...
@@ -115,7 +118,13 @@ class MarketStore(Protocol):
         ...
 
     async def candle_columns(
-        self, symbol: str, timeframe: Timeframe, *, end_ms: int, bars: int | None = None, start_ms: int | None = None
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        *,
+        end_ms: int,
+        bars: int | None = None,
+        start_ms: int | None = None,
     ) -> CandleColumns:
         """Read closed candles that had closed by ``end_ms`` into numpy arrays, ascending.
 

@@ -1,0 +1,132 @@
+"""One function as an ASGI application: the framework's, with what the platform asks of a process around it.
+
+``/healthz`` (alive), ``/readyz`` (would serve now) and ``/metrics`` are answered before the function sees a request;
+the body is limited; the lifespan opens and closes the function's resources.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+import functions_framework.aio
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.errors import ConfigurationError, PayloadTooLarge, TemporaryError
+from common.host.errors import ErrorAnswer, event_answer, headers_of
+from common.host.registry import Target, target_of
+from common.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_READY_TIMEOUT_S: Final = 5.0
+
+
+def create_app(target: str, source: str, settings: Settings) -> ASGIApp:
+    """Return the application of one function.
+
+    Args:
+        target: the function's name (``FUNCTION_TARGET``).
+        source: path of its ``main.py`` (``FUNCTION_SOURCE``).
+        settings: the process's configuration.
+
+    Raises:
+        ConfigurationError: the source does not make a target of this name.
+    """
+    framework = functions_framework.aio.create_asgi_app(target, source)  # type: ignore[no-untyped-call]
+    return FunctionApp(target_of(target), framework, settings)
+
+
+class FunctionApp:
+    """The application: process routes, body limit, lifespan; everything else is the function's."""
+
+    def __init__(self, target: Target, function: ASGIApp, settings: Settings) -> None:
+        self._target = target
+        self._function = function
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            raise ConfigurationError("only HTTP is served")
+        response = await self._process_answer(scope)
+        if response is not None:
+            await response(scope, receive, send)
+            return
+        limited = _LimitedBody(receive, self._settings.max_body_bytes)
+        if limited.is_exceeded_by(scope):
+            await event_answer(limited.error())(scope, receive, send)
+            return
+        await self._function(scope, limited, send)
+
+    async def _process_answer(self, scope: Scope) -> Response | None:
+        path = scope["path"]
+        if path == "/healthz":
+            return ErrorAnswer({"status": "ok", "function": self._target.name})
+        if path == "/readyz":
+            return await self._readiness()
+        if path == "/metrics":
+            return metrics_answer()
+        return None
+
+    async def _readiness(self) -> Response:
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S):
+                await self._target.lifetime.check()
+        except TemporaryError as error:
+            body = {"ready": False, "function": self._target.name, "reason": str(error)}
+            return ErrorAnswer(body, status_code=503, headers=headers_of(error))
+        except TimeoutError:
+            body = {"ready": False, "function": self._target.name, "reason": "the check did not end in time"}
+            return ErrorAnswer(body, status_code=503)
+        return ErrorAnswer({"ready": True, "function": self._target.name})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        try:
+            await self._target.lifetime.start(self._settings)
+        except ConfigurationError as error:
+            log.error("the function cannot start", extra={"function": self._target.name, "error": str(error)})  # noqa: TRY400
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # lifespan.shutdown
+        await self._target.lifetime.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def metrics_answer(registry: CollectorRegistry = REGISTRY) -> Response:
+    """Return the metrics of the process as Prometheus text."""
+    return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+class _LimitedBody:
+    """Passes the body on until it is longer than the limit; then the function gets no more than the limit."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._read = 0
+
+    def is_exceeded_by(self, scope: Scope) -> bool:
+        """Tell by the announced length."""
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                return value.isdigit() and int(value) > self._limit
+        return False
+
+    def error(self) -> PayloadTooLarge:
+        """Return the error that says what is allowed."""
+        return PayloadTooLarge(f"expected a body of at most {self._limit} bytes")
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        if self._read > self._limit:
+            raise self.error()
+        return message

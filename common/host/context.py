@@ -1,0 +1,122 @@
+"""What a function gets when it starts, and the life of what it opens with it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from common.clock import Clock, clock_from
+from common.errors import ConfigurationError, TemporaryError
+from common.host.sink import EventSink
+from common.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of one function.
+
+    Attributes:
+        name: the function's name, as its folder and its target.
+        settings: the process's configuration.
+        clock: the process's clock.
+        sink: where events are emitted to (``K_SINK``).
+    """
+
+    name: str
+    settings: Settings
+    clock: Clock
+    sink: EventSink
+
+
+Opener = Callable[[Context], AbstractAsyncContextManager[R]]
+
+
+class Checked(Protocol):
+    """Resources that can tell whether they serve."""
+
+    async def ready(self) -> None:
+        """Raise ``TemporaryError`` when a request would fail."""
+        ...
+
+
+@asynccontextmanager
+async def open_nothing(context: Context) -> AsyncIterator[Context]:
+    """Open nothing: for functions that need the context alone."""
+    yield context
+
+
+class Lifetime(Generic[R]):
+    """The resources of one function: opened at the process's start, closed at its stop.
+
+    A store that is away when the process starts does not end it: opening is tried again whenever the resources are
+    asked for, and the function is not ready meanwhile. Under a bare functions-framework, which has no start hook, the
+    first request opens them.
+    """
+
+    def __init__(self, name: str, opener: Opener[R]) -> None:
+        self.name = name
+        self._opener = opener
+        self._context: Context | None = None
+        self._manager: AbstractAsyncContextManager[R] | None = None
+        self._resources: R | None = None
+        self._opening = asyncio.Lock()
+
+    async def start(self, settings: Settings) -> None:
+        """Open the resources, or leave that to the first use when a store is away.
+
+        Raises:
+            ConfigurationError: a setting is wrong; the process must not start.
+        """
+        self._context = context_of(self.name, settings)
+        try:
+            await self.resources()
+        except TemporaryError as error:
+            log.warning("starting without a store, will try again", extra={"function": self.name, "error": str(error)})
+
+    async def resources(self) -> R:
+        """Return the open resources, opening them when they are not."""
+        if self._resources is None:
+            async with self._opening:
+                if self._resources is None:
+                    self._resources = await self._open()
+        return self._resources
+
+    async def _open(self) -> R:
+        if self._context is None:
+            self._context = context_of(self.name, load_settings())
+        manager = self._opener(self._context)
+        resources = await manager.__aenter__()
+        self._manager = manager
+        return resources
+
+    async def check(self) -> None:
+        """Raise ``TemporaryError`` when the function cannot serve now."""
+        resources: Any = await self.resources()
+        ready = getattr(resources, "ready", None)
+        if ready is not None:
+            await ready()
+
+    async def stop(self) -> None:
+        """Close what is open."""
+        manager, self._manager, self._resources = self._manager, None, None
+        if manager is not None:
+            await manager.__aexit__(None, None, None)
+        if self._context is not None:
+            await self._context.sink.close()
+
+
+def context_of(name: str, settings: Settings) -> Context:
+    """Build the surroundings of a function from the settings."""
+    try:
+        clock = clock_from(settings.petrosa_clock)
+    except ValueError as error:
+        message = f"PETROSA_CLOCK: expected an ISO-8601 instant, was {settings.petrosa_clock!r}"
+        raise ConfigurationError(message) from error
+    sink = EventSink(settings.k_sink, timeout_s=settings.sink_timeout_seconds)
+    return Context(name=name, settings=settings, clock=clock, sink=sink)

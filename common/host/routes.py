@@ -1,0 +1,127 @@
+"""The adapter of route groups: an ASGI application behind one functions-framework target.
+
+The framework calls whatever a target returns as an ASGI application, but with a scope of its own router in it, and it
+starts a second answer when the application fails after its first. The delegate hands the request on with a clean scope
+and keeps a late failure to the log.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import functions_framework.aio
+from prometheus_client import Counter, Histogram
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.errors import PetrosaError
+from common.host.context import Lifetime, Opener
+from common.host.errors import INTERNAL, ErrorAnswer, request_answer
+from common.host.event import HttpTarget
+from common.host.registry import Target, register
+from common.telemetry.tracing import traced_request
+
+log = logging.getLogger(__name__)
+
+REQUESTS = Counter(
+    "data_manager_requests_total", "Requests answered by a route group", ["method", "endpoint", "status_code"]
+)
+REQUEST_SECONDS = Histogram(
+    "data_manager_request_duration_seconds",
+    "Time a route group took for a request",
+    ["method", "endpoint"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
+_OUTER_SCOPE: Final = frozenset({"router", "endpoint", "path_params", "app", "route"})
+
+
+def route_group(name: str, *, resources: Opener[Any], build: Callable[[Any], ASGIApp]) -> HttpTarget:
+    """Make an ASGI application a functions-framework target.
+
+    Args:
+        name: the target's name, which is also that of the function's folder.
+        resources: opens what the application works on.
+        build: makes the application (a FastAPI one) of the open resources; called once.
+    """
+    lifetime: Lifetime[Any] = Lifetime(name, resources)
+    group = _Group(name, lifetime, build)
+
+    async def target(request: Request) -> Any:  # noqa: ARG001 - the delegate reads the scope itself
+        return group
+
+    target.__name__ = target.__qualname__ = name
+    register(Target(name, "route-group", lifetime))
+    return cast("HttpTarget", functions_framework.aio.http(target))
+
+
+class _Group:
+    """The delegate. It builds the application when its resources are first open."""
+
+    def __init__(self, name: str, lifetime: Lifetime[Any], build: Callable[[Any], ASGIApp]) -> None:
+        self._name = name
+        self._lifetime = lifetime
+        self._build = build
+        self._built_for: object = None
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        inner = {key: value for key, value in scope.items() if key not in _OUTER_SCOPE}
+        answer = _Answer(send)
+        try:
+            with traced_request(self._name, inner):
+                app = self._app if self._app is not None and self._built_for is not None else await self._application()
+                await app(inner, receive, answer)
+        except PetrosaError as error:
+            await answer.fail(request_answer(error), inner, receive)
+        except Exception:  # the process edge: a bug is logged whole and answered 500 without its text
+            log.exception("the request failed", extra={"function": self._name, "path": scope["path"]})
+            await answer.fail(ErrorAnswer(INTERNAL, status_code=500), inner, receive)
+        self._observe(inner, answer.status, time.perf_counter() - started)
+
+    async def _application(self) -> ASGIApp:
+        resources = await self._lifetime.resources()
+        if self._app is None or self._built_for is not resources:
+            self._app, self._built_for = self._build(resources), resources
+        return self._app
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        method = scope["method"]
+        endpoint = _endpoint(scope, status)
+        REQUESTS.labels(method, endpoint, status).inc()
+        REQUEST_SECONDS.labels(method, endpoint).observe(seconds)
+        if status >= 400 or log.isEnabledFor(logging.DEBUG):
+            log.log(
+                logging.ERROR if status >= 500 else logging.INFO if status >= 400 else logging.DEBUG,
+                "request",
+                extra={"method": method, "path": scope["path"], "status": status, "seconds": round(seconds, 6)},
+            )
+
+
+class _Answer:
+    """The sending side of one request: remembers whether an answer has begun, and with which status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+    async def fail(self, response: ErrorAnswer | Any, scope: Scope, receive: Receive) -> None:
+        """Send an error, unless an answer has begun: then the connection can only be closed."""
+        if self.status == 0:
+            await response(scope, receive, self)
+
+
+def _endpoint(scope: Scope, status: int) -> str:
+    """Return the route's template, never a path that a client made up: labels must stay few."""
+    route = scope.get("route")
+    template = getattr(route, "path", None)
+    if isinstance(template, str):
+        return template
+    return scope["path"] if status < 400 and "path_params" in scope and not scope["path_params"] else "unmatched"

@@ -1,0 +1,1 @@
+"""Logs and traces. Metrics stand where they are counted, on prometheus-client's default registry."""

@@ -1,0 +1,1 @@
+"""Stores market data: a batch of raw messages in, rows and dead letters committed together."""

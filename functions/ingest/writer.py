@@ -1,0 +1,168 @@
+"""A batch of raw messages of one kind becomes rows and dead letters, written together."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from prometheus_client import Counter
+
+from common.clock import Clock
+from common.errors import InvalidEvent
+from common.events import types
+from common.events.envelope import Event
+from common.models.dead_letters import DeadLetter, dead_letter
+from common.models.rows import Family, FundingRow, MarketRow
+from common.storage.ports import MarketStore, WriteCounts
+from common.wire.binance import decoder
+from common.wire.classify import explain
+from functions.ingest.errors import BadRow, UnhandledRow
+from functions.ingest.rows import READERS, Rows, latest_plausible_ms
+
+log = logging.getLogger(__name__)
+
+PROCESSED = Counter("data_manager_messages_processed_total", "Messages whose rows are stored", ["event_type"])
+FAILED = Counter("data_manager_messages_failed_total", "Messages set aside", ["event_type", "error_type"])
+STORED = Counter("petrosa_rows_stored_total", "Rows by what writing them did", ["family", "result"])
+UNHANDLED = Counter("petrosa_messages_unhandled_total", "Sound messages of a kind that is not stored", ["event_type"])
+
+FAMILIES: Final = {
+    "trade": Family.TRADES,
+    "aggtrade": Family.AGG_TRADES,
+    "ticker": Family.TICKERS,
+    "depth": Family.DEPTH,
+    "markprice": Family.MARK_PRICES,
+    "funding": Family.FUNDING_RATES,
+    "kline": Family.CANDLES,
+}
+_DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one event held."""
+
+    kind: str
+    rows: list[MarketRow] = field(default_factory=list)
+    funding: list[FundingRow] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    unhandled: dict[str, int] = field(default_factory=dict)
+
+
+def kind_of(event: Event) -> str:
+    """Return the market kind that an event's type names.
+
+    Raises:
+        InvalidEvent: the type is none that ingest subscribes to.
+    """
+    kind = event.type.removeprefix(types.PREFIX + "market.").removesuffix(".v1")
+    if kind not in READERS or types.market(kind) != event.type:
+        raise InvalidEvent("type", "one of " + ", ".join(map(types.market, READERS)), event.type)
+    return kind
+
+
+class BatchReader:
+    """Reads the batches of one kind; keeps the kind's decoder."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._decode = decoder(kind)
+        self._rows_of = READERS[kind]
+
+    def read(self, event: Event, now_ms: int) -> Batch:
+        """Return the rows of every good message and a dead letter for every bad one."""
+        batch = Batch(self._kind)
+        latest_ms = latest_plausible_ms(now_ms)
+        decode, rows_of, single = self._decode, self._rows_of, batch.rows.append
+        for raw in event.data.split(b"\n"):
+            if not raw:
+                continue
+            try:
+                rows = rows_of(decode(raw), latest_ms)
+            except BadRow as bad:
+                batch.dead_letters.append(self._dead(raw, event, now_ms, bad))
+            except UnhandledRow as unhandled:
+                batch.unhandled[unhandled.kind] = batch.unhandled.get(unhandled.kind, 0) + 1
+            except _DECODE_ERRORS as error:
+                batch.dead_letters.append(self._dead(raw, event, now_ms, BadRow(*explain(error, raw))))
+            else:
+                if len(rows) == 1:
+                    single(rows[0])
+                else:
+                    _add(batch, rows)
+        return batch
+
+    def _dead(self, raw: bytes, event: Event, now_ms: int, bad: BadRow) -> DeadLetter:
+        return dead_letter(
+            raw,
+            time_ms=now_ms,
+            kind=self._kind,
+            reason=bad.reason,
+            field=bad.field,
+            detail=bad.detail,
+            symbol=event.subject,
+            origin="ingest",
+            event_id=event.id,
+        )
+
+
+def _add(batch: Batch, rows: Rows) -> None:
+    for row in rows:
+        if isinstance(row, FundingRow):
+            batch.funding.append(row)
+        else:
+            batch.rows.append(row)
+
+
+class Writer:
+    """Stores batches and counts what became of them."""
+
+    def __init__(self, store: MarketStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._readers = {kind: BatchReader(kind) for kind in READERS}
+        self._seen_unhandled: set[str] = set()
+
+    async def ready(self) -> None:
+        """Ask the store whether it would take a batch."""
+        await self._store.ping()
+
+    async def store(self, event: Event) -> WriteCounts:
+        """Store the batch that ``event`` holds.
+
+        Raises:
+            InvalidEvent: the event's type is not a market kind.
+            StoreUnavailable: nothing of the batch was stored; it has to come again.
+        """
+        kind = kind_of(event)
+        batch = self._readers[kind].read(event, self._clock.now_ms())
+        counts = await self._write(kind, batch)
+        self._count(kind, batch, counts)
+        return counts
+
+    async def _write(self, kind: str, batch: Batch) -> WriteCounts:
+        if batch.funding and kind == "markprice":
+            return await self._store.write_funding(batch.rows, batch.funding, batch.dead_letters)
+        if batch.rows or batch.dead_letters:
+            return await self._store.write(FAMILIES[kind], batch.rows, batch.dead_letters)
+        return WriteCounts()
+
+    def _count(self, kind: str, batch: Batch, counts: WriteCounts) -> None:
+        family = FAMILIES[kind]
+        PROCESSED.labels(kind).inc(len(batch.rows))
+        for result in ("inserted", "updated", "unchanged"):
+            STORED.labels(family, result).inc(getattr(counts, result))
+        for letter in batch.dead_letters:
+            FAILED.labels(kind, letter.reason).inc()
+        for name, count in batch.unhandled.items():
+            UNHANDLED.labels(name).inc(count)
+            if name not in self._seen_unhandled:
+                self._seen_unhandled.add(name)
+                log.info("messages of this kind are not stored", extra={"kind": name})
+        if batch.dead_letters:
+            extra: dict[str, Any] = {
+                "kind": kind,
+                "count": len(batch.dead_letters),
+                "first": batch.dead_letters[0].detail,
+            }
+            log.warning("messages became dead letters", extra=extra)
