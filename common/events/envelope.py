@@ -4,14 +4,16 @@ Two things the SDK leaves to its user are done here: the data stays bytes (its c
 attribute values are percent-coded in headers, as the HTTP binding of the specification demands.
 """
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from cloudevents.conversion import to_binary
 from cloudevents.exceptions import GenericException
-from cloudevents.http import CloudEvent, to_binary, to_structured
+from cloudevents.http import CloudEvent
 from cloudevents.http import from_http as sdk_from_http
 
 from common.errors import MalformedEvent
@@ -84,36 +86,28 @@ def from_http(headers: Mapping[str, str], body: bytes) -> Event:
     if content_type.lower().startswith("application/cloudevents-batch"):
         raise MalformedEvent("a batch of events is not accepted: send one event per request")
     try:
-        decoded = dict(headers) if content_type.lower().startswith(_STRUCTURED) else _decoded(headers)
+        if content_type.lower().startswith(_STRUCTURED):
+            decoded, is_dated = dict(headers), "time" in json.loads(body)
+        else:
+            decoded, is_dated = _decoded(headers), "ce-time" in headers
         event = sdk_from_http(decoded, body, data_unmarshaller=_as_is)
     except (GenericException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedEvent(f"not a CloudEvent: {_reason(error)}") from error
-    return _from_sdk(event)
+    return _from_sdk(event, is_dated=is_dated)
 
 
 def to_http(event: Event) -> tuple[dict[str, str], bytes]:
     """Return the headers and the body of ``event`` in binary mode."""
-    sdk_headers, body = to_binary(_to_sdk(event), data_marshaller=_as_is)
+    sdk_headers, body = to_binary(CloudEvent(event.attributes, event.data), data_marshaller=_as_is)
+    if event.time_ms is None:
+        sdk_headers.pop("ce-time")  # the SDK dates what has no date
     headers = {
-        name: quote(value, safe=_UNCODED) if name.startswith("ce-") else value
-        for name, value in sdk_headers.items()
-        if name != "ce-datacontenttype"
+        name: quote(value, safe=_UNCODED) if name.startswith("ce-") else value for name, value in sdk_headers.items()
     }
     return headers, body or b""
 
 
-def to_http_structured(event: Event) -> tuple[dict[str, str], bytes]:
-    """Return the headers and the body of ``event`` in structured mode (JSON, data as base64)."""
-    headers, body = to_structured(_to_sdk(event), data_marshaller=_as_is)
-    return dict(headers), bytes(body)
-
-
-def _to_sdk(event: Event) -> CloudEvent:
-    attributes = event.attributes
-    return CloudEvent(attributes, event.data)
-
-
-def _from_sdk(event: CloudEvent) -> Event:
+def _from_sdk(event: CloudEvent, *, is_dated: bool) -> Event:
     attributes = {name: str(value) for name, value in event.get_attributes().items() if value is not None}
     for name in ("id", "source", "type"):
         if not attributes.get(name):
@@ -124,7 +118,7 @@ def _from_sdk(event: CloudEvent) -> Event:
         source=attributes["source"],
         id=attributes["id"],
         subject=attributes.get("subject"),
-        time_ms=_instant(attributes.get("time")),
+        time_ms=_instant(attributes["time"]) if is_dated else None,  # the SDK dates what has no date
         datacontenttype=attributes.get("datacontenttype"),
         data=_data_bytes(data),
         extensions={name: value for name, value in attributes.items() if name not in _CORE},
@@ -138,14 +132,10 @@ def _data_bytes(data: object) -> bytes:
         return data
     if isinstance(data, str):
         return data.encode()
-    import json  # structured mode with JSON data only
-
     return json.dumps(data, separators=(",", ":")).encode()
 
 
-def _instant(text: str | None) -> int | None:
-    if text is None:
-        return None
+def _instant(text: str) -> int:
     try:
         return parse_instant(text)
     except ValueError as error:

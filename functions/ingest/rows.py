@@ -31,7 +31,10 @@ Reader = Callable[[Envelope[Any], int], Rows]
 
 _is_decimal: Final = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,18})?").fullmatch
 _is_signed_decimal: Final = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,18})?").fullmatch
-_ZERO: Final = "0."
+# Trades are most of the traffic: one match for both numbers, and single checks only to say which one is wrong.
+_POSITIVE: Final = r"(?=[0.]*[1-9])[0-9]{1,20}(?:\.[0-9]{1,18})?"
+_are_positive: Final = re.compile(f"{_POSITIVE},{_POSITIVE}").fullmatch
+_is_positive: Final = re.compile(_POSITIVE).fullmatch
 
 _KNOWN_SYMBOLS: Final[dict[str, str]] = {}
 _MAX_KNOWN_SYMBOLS: Final = 10_000
@@ -60,12 +63,10 @@ def trade_rows(envelope: Envelope[Trade], latest_ms: int) -> Rows:
     """Return the row of a trade, dated by its trade time."""
     event = envelope.data
     time_ms, price, quantity = event.T, event.p, event.q
-    if not EARLIEST_EVENT_MS <= time_ms <= latest_ms:
-        raise _implausible("T", time_ms)
-    if not (_is_decimal(price) and price.strip(_ZERO)):
-        raise _not_positive("p", price)
-    if not (_is_decimal(quantity) and quantity.strip(_ZERO)):
-        raise _not_positive("q", quantity)
+    if not EARLIEST_EVENT_MS <= time_ms <= latest_ms or not _are_positive(f"{price},{quantity}"):
+        _check_time("T", time_ms, latest_ms)
+        _check_positive("p", price)
+        _check_positive("q", quantity)
     return (TradeRow(symbol_of(envelope), time_ms, event.t, price, quantity, event.m),)
 
 
@@ -215,7 +216,7 @@ def _check_time(field: str, time_ms: int, latest_ms: int) -> None:
 
 
 def _check_positive(field: str, text: str) -> None:
-    if not (_is_decimal(text) and text.strip(_ZERO)):
+    if not _is_positive(text):
         raise _not_positive(field, text)
 
 

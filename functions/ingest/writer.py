@@ -160,7 +160,7 @@ class Writer:
                 self._seen_unhandled.add(name)
                 log.info("messages of this kind are not stored", extra={"kind": name})
         if batch.dead_letters:
-            extra: dict[str, Any] = {
+            extra = {
                 "kind": kind,
                 "count": len(batch.dead_letters),
                 "first": batch.dead_letters[0].detail,
