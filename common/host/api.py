@@ -6,17 +6,15 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from common import product
 from common.errors import PetrosaError
-from common.host.errors import ErrorAnswer, request_answer
+from common.host.errors import INTERNAL, ErrorAnswer, request_answer
 
 
-class JsonResponse(Response):
-    """JSON encoded by msgspec."""
-
-    media_type = "application/json"
+class JsonResponse(JSONResponse):
+    """JSON encoded by msgspec. FastAPI documents the models of what it knows to be JSON."""
 
     def render(self, content: Any) -> bytes:
         """Encode the body."""
@@ -37,6 +35,7 @@ def new_api(title: str, description: str = "") -> FastAPI:
     api.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     api.add_exception_handler(PetrosaError, _petrosa_error)
     api.add_exception_handler(RequestValidationError, _invalid_request)
+    api.add_exception_handler(Exception, _bug)
     return api
 
 
@@ -52,6 +51,10 @@ async def _invalid_request(_request: Request, error: Exception) -> Response:
         for item in error.errors()
     ]
     return ErrorAnswer({"detail": items}, status_code=422)
+
+
+async def _bug(_request: Request, _error: Exception) -> Response:
+    return ErrorAnswer(INTERNAL, status_code=500)  # raised on by Starlette, and logged by the route group's delegate
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,104 @@
+"""Query parameters that the route groups share: how each is read, checked and documented, and the pagination block.
+
+They are pydantic types, so that a query model made of them validates a request, names every wrong field in the 422
+answer, and describes itself in the OpenAPI document.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from common.errors import InvalidRequest
+from common.storage.ports import Order
+from common.symbols import parse_symbol
+from common.timeframes import Timeframe
+from common.times import parse_instant
+
+MAX_LIMIT: Final = 1000
+MAX_OFFSET: Final = 1_000_000_000
+
+
+def expected(text: str) -> PydanticCustomError:
+    """Return the error of a field that is not what was expected, in the words of the error tree."""
+    return PydanticCustomError("value_error", "expected {expected}", {"expected": text})
+
+
+def read_by(parse: Callable[[str], object]) -> BeforeValidator:
+    """Return a validator that reads a parameter with ``parse``, one of our own parsing functions."""
+
+    def read(text: Any) -> object:
+        try:
+            return parse(text)
+        except InvalidRequest as error:
+            raise expected(error.expected) from error
+
+    return BeforeValidator(read)
+
+
+def _instant(text: str) -> int:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise InvalidRequest("", "an ISO-8601 instant, or unix seconds or milliseconds", text) from error
+
+
+_INSTANT_SCHEMA: Final = WithJsonSchema({"type": "string", "examples": ["2025-10-20T12:00:00Z", "1760961600000"]})
+
+Pair = Annotated[str, read_by(parse_symbol), Field(description="Trading symbol, in any case.", examples=["BTCUSDT"])]
+Period = Annotated[Timeframe, read_by(Timeframe.parse), Field(description="Candle interval.")]
+Start = Annotated[
+    int | None,
+    read_by(_instant),
+    _INSTANT_SCHEMA,
+    Field(description="First instant included; without it, the newest rows before `end`. No offset means UTC."),
+]
+End = Annotated[
+    int | None,
+    read_by(_instant),
+    _INSTANT_SCHEMA,
+    Field(description="First instant no longer included; now when absent. No offset means UTC."),
+]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Rows in the answer, at most.")]
+Offset = Annotated[
+    int, Field(ge=0, le=MAX_OFFSET, description="Rows to skip, counted from the side that the limit counts from.")
+]
+SortOrder = Annotated[Order, Field(description="Order of the answer by time.")]
+
+
+class Query(BaseModel):
+    """A set of query parameters. Unknown ones are ignored; equal ones are equal keys."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Pagination(BaseModel):
+    """Which part of the matching rows an answer holds."""
+
+    total: int = Field(description="Rows that match, over all pages.")
+    limit: int
+    offset: int
+    page: int = Field(description="Number of this page, from 1.")
+    pages: int = Field(description="Pages of this size.")
+    has_next: bool
+    has_previous: bool
+
+
+def pagination(total: int, *, limit: int, offset: int) -> dict[str, object]:
+    """Return the pagination block of an answer.
+
+    Args:
+        total: rows that match, over all pages.
+        limit: rows of a page.
+        offset: rows before this page.
+    """
+    return {
+        "total": total,
+        "limit": limit,
+        "offset": offset,
+        "page": offset // limit + 1,
+        "pages": -(-total // limit),
+        "has_next": offset + limit < total,
+        "has_previous": offset > 0,
+    }

@@ -1,0 +1,143 @@
+"""Route groups behind the host: the error shapes of the API, a clean scope, late failures."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from common.host.app import create_app
+from common.settings import Settings
+from tests.support.asgi import serving
+
+SOURCE = """
+from contextlib import asynccontextmanager
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from common.errors import InvalidRequest, NotFound, StoreUnavailable
+from common.host import route_group
+from common.host.api import new_api
+
+@asynccontextmanager
+async def open_resources(context):
+    yield {"greeting": "hello"}
+
+def build(resources):
+    api = new_api("Probe")
+
+    @api.get("/probe/items/{item}")
+    async def item(item: str, request: Request, limit: int = Query(10, ge=1, le=100)):
+        return {"item": item, "limit": limit, "params": dict(request.path_params),
+                "url": str(request.url_for("item", item="x")), "greeting": resources["greeting"]}
+
+    @api.get("/probe/fail/{how}")
+    async def fail(how: str):
+        if how == "invalid":
+            raise InvalidRequest("pair", "a symbol", "???")
+        if how == "missing":
+            raise NotFound("No depth available for BTCUSDT")
+        if how == "store":
+            raise StoreUnavailable("disk at /secret/path is full", retry_after_s=3)
+        raise RuntimeError("password=secret")
+
+    @api.get("/probe/late")
+    async def late():
+        async def body():
+            yield b"begun"
+            raise RuntimeError("too late")
+        return StreamingResponse(body())
+
+    return api
+
+probe_routes = route_group("probe_routes", resources=open_resources, build=build)
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    path = tmp_path / "main.py"
+    path.write_text(SOURCE)
+    return str(path)
+
+
+def _get(source: str, *paths: str) -> list[httpx.Response]:
+    async def run() -> list[httpx.Response]:
+        async with serving(create_app("probe_routes", source, Settings())) as client:
+            return [await client.get(path) for path in paths]
+
+    return asyncio.run(run())
+
+
+def test_a_route_sees_its_own_parameters_only_and_can_name_its_routes(source: str) -> None:
+    body = _get(source, "/probe/items/7?limit=5")[0].json()
+    assert body == {
+        "item": "7",
+        "limit": 5,
+        "params": {"item": "7"},
+        "url": "http://function/probe/items/x",
+        "greeting": "hello",
+    }
+
+
+def test_invalid_parameters_are_422_in_one_shape(source: str) -> None:
+    ours, frameworks = _get(source, "/probe/fail/invalid", "/probe/items/7?limit=many")
+    assert ours.status_code == frameworks.status_code == 422
+    assert ours.json()["detail"][0]["loc"] == ["query", "pair"]
+    assert ours.json()["detail"][0]["input"] == "???"
+    assert frameworks.json()["detail"][0]["loc"] == ["query", "limit"]
+
+
+def test_missing_things_outages_and_bugs(source: str) -> None:
+    missing, store, bug, unknown = _get(
+        source, "/probe/fail/missing", "/probe/fail/store", "/probe/fail/bug", "/probe/nothing"
+    )
+    assert (missing.status_code, missing.json()) == (404, {"detail": "No depth available for BTCUSDT"})
+    assert (store.status_code, store.json()) == (503, {"detail": "Database not available"})
+    assert store.headers["retry-after"] == "3"
+    assert (bug.status_code, bug.json()) == (500, {"error": "Internal server error"})
+    assert (unknown.status_code, unknown.json()) == (404, {"detail": "Not Found"})
+
+
+def test_a_failure_after_the_first_byte_does_not_start_a_second_answer(
+    source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app("probe_routes", source, Settings())
+    sent: list[str] = []
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(str(message["type"]))
+
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, object]:
+        for message in requests:
+            return message
+        await asyncio.Event().wait()  # the client stays
+        return {}
+
+    scope = {"type": "http", "method": "GET", "path": "/probe/late", "query_string": b"", "headers": []}
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent.count("http.response.start") == 1
+    assert "too late" in caplog.text
+
+
+def test_any_origin_may_read(source: str) -> None:
+    async def run() -> httpx.Response:
+        async with serving(create_app("probe_routes", source, Settings())) as client:
+            return await client.get("/probe/items/1", headers={"origin": "https://example.org"})
+
+    assert asyncio.run(run()).headers["access-control-allow-origin"] == "*"
+
+
+def test_requests_are_counted_by_route_not_by_path(source: str) -> None:
+    async def run() -> str:
+        async with serving(create_app("probe_routes", source, Settings())) as client:
+            for path in ("/probe/items/8", "/probe/items/9", "/probe/unknown/abc"):
+                await client.get(path)
+            return (await client.get("/metrics")).text
+
+    metrics = asyncio.run(run())
+    assert 'endpoint="/probe/items/{item}"' in metrics
+    assert "/probe/items/8" not in metrics
+    assert "/probe/unknown/abc" not in metrics
