@@ -30,7 +30,7 @@ class Traffic:
         """Seed the generator."""
         self._random = random.Random(self.seed)
         self._count = 0
-        self._ids = Counter({pair: 10_000_000 for pair in PAIRS})
+        self._ids = Counter(dict.fromkeys(PAIRS, 10_000_000))
         self._keys: set[tuple[Family, str, int]] = set()
         self._last = b""
 
