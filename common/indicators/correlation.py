@@ -1,0 +1,235 @@
+"""How symbols move together: correlation at once, over time and with a lag, beta, and what all have in common.
+
+Inputs are log returns of several symbols on one time axis (see `common.indicators.grid`); pairs of rows where one value
+is missing are left out pair by pair, so that a sparse symbol does not shrink the sample of the others.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from common.indicators.arrays import (
+    NAN,
+    FloatArray1D,
+    FloatArray2D,
+    all_finite,
+    over_windows,
+    require_series,
+    require_window,
+    row_deviations,
+    scaled_deviations,
+)
+from common.indicators.volatility import rolling_std
+
+MIN_ALIGNED_ROWS: Final = 20
+_LARGEST_CORRELATION: Final = 1 - 1e-12  # keeps Fisher's z of a perfect correlation finite
+
+
+class LagCorrelation(NamedTuple):
+    """The lag at which a symbol correlates most with its benchmark; positive when the symbol follows."""
+
+    lag: int | None
+    correlation: float
+
+
+def correlation(x: FloatArray1D, y: FloatArray1D, min_rows: int = MIN_ALIGNED_ROWS) -> float:
+    """Pearson correlation of the rows where both have a value.
+
+    Args:
+        x: shape ``(n,)``.
+        y: shape ``(n,)``.
+        min_rows: fewest rows to accept.
+
+    Returns:
+        −1 to 1; NaN with fewer rows or when one side is flat.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    require_series(x, y)
+    valid = all_finite(x, y)
+    if np.count_nonzero(valid) < max(min_rows, 2):
+        return NAN
+    dx, dy = scaled_deviations(x[valid]), scaled_deviations(y[valid])
+    if not (dx.any() and dy.any()):
+        return NAN
+    return float(np.clip((dx @ dy) / (np.sqrt(dx @ dx) * np.sqrt(dy @ dy)), -1.0, 1.0))
+
+
+def correlation_matrix(returns: FloatArray2D, min_rows: int = MIN_ALIGNED_ROWS) -> FloatArray2D:
+    """Pearson correlation of each pair of symbols, over the rows where both have a value.
+
+    Args:
+        returns: shape ``(symbols, n)``, one time axis.
+        min_rows: fewest rows of a pair to accept.
+
+    Returns:
+        Shape ``(symbols, symbols)``, symmetric, 1 on the diagonal; NaN for a pair with fewer rows or a flat symbol (its
+        diagonal included).
+
+    Raises:
+        ValueError: the input is not two-dimensional.
+    """
+    if returns.ndim != 2:
+        raise ValueError(f"returns must have shape (symbols, n), was {returns.shape}")
+    symbols = len(returns)
+    matrix = np.full((symbols, symbols), np.nan)
+    complete = np.flatnonzero(np.isfinite(returns).all(axis=1))
+    if len(complete) and returns.shape[1] >= max(min_rows, 2):
+        matrix[np.ix_(complete, complete)] = _complete_matrix(returns[complete])
+    for i in np.setdiff1d(np.arange(symbols), complete).tolist():
+        for j in range(symbols):
+            matrix[i, j] = matrix[j, i] = correlation(returns[i], returns[j], min_rows)
+    np.fill_diagonal(matrix, np.where(np.isnan(np.diag(matrix)), np.nan, 1.0))
+    return matrix
+
+
+def _complete_matrix(returns: FloatArray2D) -> FloatArray2D:
+    """Correlation of rows without missing values, by one matrix product."""
+    deviations, _ = row_deviations(returns)
+    length = np.sqrt((deviations**2).sum(axis=1))[:, np.newaxis]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = deviations / length
+    matrix: FloatArray2D = np.clip(unit @ unit.T, -1.0, 1.0)
+    return matrix
+
+
+def rolling_correlation(x: FloatArray1D, y: FloatArray1D, window: int) -> FloatArray1D:
+    """Pearson correlation of the last ``window`` rows where both have a value.
+
+    Args:
+        x: shape ``(n,)``.
+        y: shape ``(n,)``.
+        window: rows per value, at least 3.
+
+    Returns:
+        Shape ``(n,)``, −1 to 1, first value at the window-th row with both; NaN where one side is flat.
+
+    Raises:
+        ValueError: the shapes differ or the window is below 3.
+    """
+    require_window(window, 3)
+    return over_windows(_row_correlation, window, x, y)
+
+
+def _row_correlation(x: FloatArray2D, y: FloatArray2D) -> FloatArray1D:
+    dx, dy = row_deviations(x)[0], row_deviations(y)[0]
+    lengths = np.sqrt((dx**2).sum(axis=1)) * np.sqrt((dy**2).sum(axis=1))
+    correlations: FloatArray1D = np.clip((dx * dy).sum(axis=1) / lengths, -1.0, 1.0)
+    return correlations
+
+
+def lag_correlation(
+    benchmark: FloatArray1D, symbol: FloatArray1D, max_lag: int = 24, min_rows: int = MIN_ALIGNED_ROWS
+) -> LagCorrelation:
+    """Lag at which the symbol's returns correlate most with the benchmark's, and that correlation.
+
+    At lag k the benchmark at t is paired with the symbol at t + k, each lag with the means and deviations of its own
+    rows: k > 0 says that the symbol follows the benchmark by k bars, k < 0 that it leads.
+
+    Args:
+        benchmark: log returns, shape ``(n,)``.
+        symbol: log returns on the same time axis, shape ``(n,)``.
+        max_lag: largest lag to look at, in both directions.
+        min_rows: fewest rows of a lag to accept.
+
+    Returns:
+        The lag of the largest correlation, the one nearest to 0 of several; None and NaN when no lag has enough rows.
+
+    Raises:
+        ValueError: the shapes differ or ``max_lag`` is below 0.
+    """
+    require_series(benchmark, symbol)
+    require_window(max_lag, 0)
+    best = LagCorrelation(None, NAN)
+    for lag in sorted(range(-max_lag, max_lag + 1), key=abs):
+        leader, follower = (benchmark, symbol) if lag >= 0 else (symbol, benchmark)
+        kept = len(symbol) - abs(lag)
+        value = correlation(leader[: max(kept, 0)], follower[abs(lag) :], min_rows)
+        if value > best.correlation or (best.lag is None and value == value):  # noqa: PLR0124 - NaN is not itself
+            best = LagCorrelation(lag, value)
+    return best
+
+
+def volatility_correlation(x: FloatArray1D, y: FloatArray1D, window: int = 20) -> float:
+    """Pearson correlation between the rolling volatilities of two series of returns.
+
+    Args:
+        x: log returns, shape ``(n,)``.
+        y: log returns on the same time axis, shape ``(n,)``.
+        window: returns per volatility.
+
+    Returns:
+        −1 to 1; NaN with fewer than 20 rows where both have a return and a volatility, or when one does not change.
+
+    Raises:
+        ValueError: the shapes differ or the window is below 2.
+    """
+    both = all_finite(x, y)
+    first = np.where(both, rolling_std(x, window), np.nan)
+    return correlation(first, rolling_std(y, window))
+
+
+def correlation_stability(correlations: FloatArray1D) -> float:
+    """Steadiness of a rolling correlation: 1 − min(1, sample deviation of Fisher's z = atanh ρ).
+
+    Args:
+        correlations: rolling correlation, shape ``(n,)``; missing ones are left out.
+
+    Returns:
+        0 (changes a lot) to 1 (constant); NaN with fewer than 2 values.
+    """
+    require_series(correlations)
+    valid = correlations[np.isfinite(correlations)]
+    if len(valid) < 2:
+        return NAN
+    z = np.arctanh(np.clip(valid, -_LARGEST_CORRELATION, _LARGEST_CORRELATION))
+    return 1 - min(1.0, float(rolling_std(z, len(z))[-1]))
+
+
+def rolling_beta(returns: FloatArray1D, benchmark: FloatArray1D, window: int) -> FloatArray1D:
+    """Sensitivity to the benchmark: cov(r, r_benchmark) ÷ var(r_benchmark) over the last ``window`` common rows.
+
+    Args:
+        returns: log returns, shape ``(n,)``.
+        benchmark: log returns of the benchmark on the same time axis, shape ``(n,)``.
+        window: rows per value, at least 2.
+
+    Returns:
+        Shape ``(n,)``, dimensionless, first value at the window-th row with both; NaN where the benchmark is flat.
+
+    Raises:
+        ValueError: the shapes differ or the window is below 2.
+    """
+    require_window(window, 2)
+    return over_windows(_row_beta, window, returns, benchmark)
+
+
+def _row_beta(returns: FloatArray2D, benchmark: FloatArray2D) -> FloatArray1D:
+    dx, x_scale = row_deviations(returns)
+    dy, y_scale = row_deviations(benchmark)
+    beta: FloatArray1D = (dx * dy).sum(axis=1) / (dy**2).sum(axis=1) * (x_scale / y_scale)
+    return beta
+
+
+def first_component_share(matrix: FloatArray2D) -> float:
+    """Share of the common movement: largest eigenvalue of a correlation matrix ÷ sum of its eigenvalues.
+
+    Args:
+        matrix: correlation matrix, shape ``(symbols, symbols)``; symbols without a diagonal (flat ones) are left out.
+            Eigenvalues below 0, which pairwise samples can cause, count as 0.
+
+    Returns:
+        1 ÷ symbols (nothing in common) to 1; NaN with fewer than 2 symbols or when a pair among the others is missing.
+
+    Raises:
+        ValueError: the matrix is not square.
+    """
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"matrix must be square, was {matrix.shape}")
+    kept = np.flatnonzero(np.isfinite(np.diag(matrix)))
+    inner = matrix[np.ix_(kept, kept)]
+    if len(kept) < 2 or not np.isfinite(inner).all():
+        return NAN
+    eigenvalues = np.maximum(np.linalg.eigvalsh(inner), 0.0)
+    return float(eigenvalues[-1] / eigenvalues.sum())
