@@ -76,6 +76,26 @@ class AnalyticsRequested(EventData):
         """The pair, when the request is about one only."""
         return self.symbols[0] if len(self.symbols) == 1 else None
 
+    def one_symbol(self) -> str:
+        """Return the pair of a metric that is about one.
+
+        Raises:
+            InvalidEvent: the request names several.
+        """
+        if self.symbol is None:
+            raise InvalidEvent("symbols", "one symbol", self.symbols)
+        return self.symbol
+
+    def one_timeframe(self) -> Timeframe:
+        """Return the timeframe of a metric of candles.
+
+        Raises:
+            InvalidEvent: the request names none.
+        """
+        if self.timeframe is None:
+            raise InvalidEvent("timeframe", "one of " + ", ".join(Timeframe))
+        return self.timeframe
+
 
 class AuditRequested(EventData):
     """The candles of one pair and timeframe are to be audited as they stood at ``as_of_ms``."""

@@ -1,0 +1,174 @@
+"""The event function around a calculator: a request in; load, compute, save; the computed document out.
+
+A calculator itself is pure. When there is too little to compute from, or it is stale, there is no document: that is no
+error, and is counted and logged.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prometheus_client import Counter, Histogram
+
+from common.analytics.document import Result, document_of
+from common.analytics.metrics import Metric
+from common.analytics.window import Missing
+from common.errors import InvalidEvent
+from common.events.envelope import Event
+from common.events.requests import (
+    AnalyticsComputed,
+    AnalyticsRequested,
+    analytics_computed,
+    decode_analytics_requested,
+)
+from common.host import Context, event_function
+from common.host.event import HttpTarget
+from common.storage.open import open_analytics_store, open_market_store
+from common.storage.ports import AnalyticsDocument, AnalyticsStore, MarketStore
+from common.timeframes import Timeframe
+
+log = logging.getLogger(__name__)
+
+Inputs = TypeVar("Inputs")
+
+# Reads just what a calculator needs, or tells why there can be no document.
+Load = Callable[[MarketStore, AnalyticsRequested], Awaitable[Inputs | Missing]]
+# The calculator: pure; one result for each document.
+Compute = Callable[[Inputs], Sequence[Result]]
+
+DOCUMENTS = Counter("data_manager_analytics_documents_total", "Requests by what became of them", ["metric", "result"])
+CYCLE_SECONDS = Histogram(
+    "data_manager_analytics_cycle_seconds",
+    "Time that one request took in each of its parts: load, compute, save",
+    ["metric", "part"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a calculator's function works with."""
+
+    context: Context
+    market: MarketStore
+    analytics: AnalyticsStore
+
+    async def ready(self) -> None:
+        """Ask both stores."""
+        await self.market.ping()
+        await self.analytics.ping()
+
+
+@asynccontextmanager
+async def open_surroundings(context: Context) -> AsyncIterator[Surroundings]:
+    """Open the store of market data and that of documents."""
+    market = await open_market_store(context.settings)
+    try:
+        analytics = await open_analytics_store(context.settings)
+        try:
+            yield Surroundings(context, market, analytics)
+        finally:
+            await analytics.close()
+    finally:
+        await market.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation(Generic[Inputs]):
+    """A metric, where its inputs come from, and its calculator."""
+
+    metric: Metric
+    load: Load[Inputs]
+    compute: Compute[Inputs]
+
+    def decode(self, event: Event) -> AnalyticsRequested:
+        """Read a request.
+
+        Raises:
+            MalformedEvent: the data is not JSON.
+            InvalidEvent: a field is wrong, or the request is for another metric.
+        """
+        request = decode_analytics_requested(event)
+        if request.metric != self.metric.name:
+            raise InvalidEvent("metric", self.metric.name, request.metric)
+        return request
+
+    async def run(self, request: AnalyticsRequested, surroundings: Surroundings) -> list[AnalyticsDocument]:
+        """Compute and store what was asked for; no documents when the inputs do not suffice.
+
+        Raises:
+            InvalidEvent: the request lacks what this metric needs.
+            StoreUnavailable: nothing was stored; the request has to come again.
+        """
+        with self._timed("load"):
+            inputs = await self.load(surroundings.market, request)
+        if isinstance(inputs, Missing):
+            self._count_missing(inputs, request)
+            return []
+        with self._timed("compute"):
+            documents = self._documents(inputs, request, surroundings.context.clock.now_ms())
+        with self._timed("save"):
+            await surroundings.analytics.save(documents)
+        DOCUMENTS.labels(self.metric.name, "computed").inc(len(documents))
+        return documents
+
+    def _documents(self, inputs: Inputs, request: AnalyticsRequested, now_ms: int) -> list[AnalyticsDocument]:
+        return [
+            document_of(result, self.metric, request.timeframe, as_of_ms=request.as_of_ms, computed_at_ms=now_ms)
+            for result in self.compute(inputs)
+        ]
+
+    def _count_missing(self, reason: Missing, request: AnalyticsRequested) -> None:
+        DOCUMENTS.labels(self.metric.name, reason).inc()
+        log.info(
+            "no document",
+            extra={
+                "metric": self.metric.name,
+                "reason": reason,
+                "symbols": request.symbols,
+                "timeframe": request.timeframe,
+            },
+        )
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        CYCLE_SECONDS.labels(self.metric.name, part).observe(time.perf_counter() - started)
+
+
+def calculator_function(metric: Metric, *, load: Load[Inputs], compute: Compute[Inputs]) -> HttpTarget:
+    """Return the functions-framework target of a calculator, named as its metric.
+
+    Args:
+        metric: what is computed.
+        load: reads the inputs.
+        compute: turns the inputs into results.
+    """
+    calculation = Calculation(metric, load, compute)
+
+    async def target(event: Event, surroundings: Surroundings) -> Event | None:
+        documents = await calculation.run(calculation.decode(event), surroundings)
+        told = [computed_event(document, event, surroundings.context) for document in documents]
+        for further in told[1:]:
+            await surroundings.context.sink.emit(further)
+        return told[0] if told else None
+
+    target.__name__ = target.__qualname__ = metric.name
+    return event_function(resources=open_surroundings)(target)
+
+
+def computed_event(document: AnalyticsDocument, request: Event, context: Context) -> Event:
+    """Return the event that tells of a document, which the request asked for."""
+    data = AnalyticsComputed(
+        metric=document.metric,
+        symbol=document.symbol,
+        timeframe=None if document.timeframe is None else Timeframe(document.timeframe),
+        as_of_ms=document.as_of_ms,
+        document=document.body,
+    )
+    source = f"/functions/{context.name}"
+    return analytics_computed(data, source=source, cause=request.id, time_ms=document.computed_at_ms)

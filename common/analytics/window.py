@@ -1,0 +1,126 @@
+"""The candles that a metric is computed from: which window ends at an instant, and whether its rows suffice.
+
+Closed candles only, and only those that had closed by the instant, so that a document as of an instant is the same
+whenever it is computed.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from common.analytics.document import Basis
+from common.analytics.metrics import CONVERGED_BARS, Metric
+from common.events.requests import AnalyticsRequested
+from common.storage.columns import CandleColumns
+from common.storage.ports import MarketStore
+from common.timeframes import Timeframe
+from common.times import MINUTE_MS
+
+# The newest candle may still be on its way, and one may be missing; a series that ends earlier than two bars before
+# the instant (half an hour for the short ones) says nothing about it.
+_STALE_BARS: Final = 2
+_STALE_AT_LEAST_MS: Final = 30 * MINUTE_MS
+
+
+class Missing(StrEnum):
+    """Why there is no document."""
+
+    TOO_FEW_ROWS = "too_few_rows"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Slots of one timeframe that had closed by an instant.
+
+    Attributes:
+        timeframe: the interval.
+        as_of_ms: the instant.
+        bars: the metric's own window.
+        loaded_bars: what is read: the window, and as much before it as recursive averages need.
+    """
+
+    timeframe: Timeframe
+    as_of_ms: int
+    bars: int
+    loaded_bars: int
+
+    @property
+    def end_ms(self) -> int:
+        """Close of the last slot."""
+        return self.timeframe.floor(self.as_of_ms)
+
+    @property
+    def start_ms(self) -> int:
+        """Open of the first slot of the metric's own window."""
+        return self.end_ms - self.bars * self.timeframe.duration_ms
+
+    @property
+    def loaded_from_ms(self) -> int:
+        """Open of the first slot that is read."""
+        return self.end_ms - self.loaded_bars * self.timeframe.duration_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The candles of one pair in a window; ascending, not empty."""
+
+    symbol: str
+    window: Window
+    candles: CandleColumns
+
+    @property
+    def window_rows(self) -> int:
+        """How many of the candles lie in the metric's own window."""
+        opened = self.candles.open_time_ms
+        return len(opened) - int(opened.searchsorted(self.window.start_ms))
+
+    @property
+    def data_until_ms(self) -> int:
+        """Close of the newest candle."""
+        return int(self.candles.open_time_ms[-1]) + self.window.timeframe.duration_ms
+
+    @property
+    def basis(self) -> Basis:
+        """What a document made of these candles rests on."""
+        return Basis(
+            data_until_ms=self.data_until_ms,
+            rows_used=len(self.candles),
+            window_rows=self.window_rows,
+            window_slots=self.window.bars,
+            warmup_complete=len(self.candles) >= CONVERGED_BARS,
+        )
+
+
+def window_of(metric: Metric, timeframe: Timeframe, as_of_ms: int) -> Window:
+    """Return the window of a metric that ends at an instant."""
+    bars = metric.bars(timeframe)
+    return Window(timeframe, as_of_ms, bars, max(bars, CONVERGED_BARS))
+
+
+async def load_series(store: MarketStore, metric: Metric, request: AnalyticsRequested) -> Series | Missing:
+    """Read the candles of a metric's window.
+
+    Args:
+        store: where from.
+        metric: what for.
+        request: which pair and timeframe, and the instant that the document is about.
+
+    Returns:
+        The series, or why there can be no document: fewer rows in the window than the metric needs, or a newest
+        candle that had closed too long before the instant.
+
+    Raises:
+        InvalidEvent: the request names no timeframe, or several pairs.
+    """
+    symbol, timeframe, as_of_ms = request.one_symbol(), request.one_timeframe(), request.as_of_ms
+    window = window_of(metric, timeframe, as_of_ms)
+    candles = await store.candle_columns(
+        symbol, timeframe, end_ms=as_of_ms, start_ms=window.loaded_from_ms, bars=window.loaded_bars
+    )
+    if len(candles) == 0:
+        return Missing.TOO_FEW_ROWS
+    series = Series(symbol, window, candles)
+    if as_of_ms - series.data_until_ms > max(_STALE_BARS * timeframe.duration_ms, _STALE_AT_LEAST_MS):
+        return Missing.STALE
+    return series if series.window_rows >= metric.minimum_rows else Missing.TOO_FEW_ROWS

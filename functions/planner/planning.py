@@ -1,0 +1,133 @@
+"""Planning: emits the events of every due slot once, and moves the watermark when a slot's events are out.
+
+The order matters: a crash between the two emits the same events again, with the same ids, and loses none.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
+
+from prometheus_client import Counter
+
+from common.clock import Clock
+from common.events.envelope import Event
+from common.events.requests import event_id
+from common.settings import Settings
+from common.storage.ports import MetadataStore
+from common.times import SECOND_MS, to_iso
+from functions.planner.schedules import Cycle, Schedule
+from functions.planner.slots import due_slots, is_ahead
+from functions.planner.ticks import MANUAL, Tick
+
+log = logging.getLogger(__name__)
+
+EVENTS = Counter("data_manager_planned_events_total", "Events that the planner emitted", ["schedule"])
+SLOTS = Counter(
+    "data_manager_planned_slots_total", "Slots of a schedule by what became of them", ["schedule", "result"]
+)
+
+_EMITS_AT_ONCE: Final = 8
+
+
+class Sink(Protocol):
+    """Where events go."""
+
+    async def emit(self, event: Event) -> None:
+        """Hand over one event."""
+        ...
+
+
+class Planner:
+    """Plans the cycles of the schedules."""
+
+    def __init__(self, metadata: MetadataStore, sink: Sink, clock: Clock, settings: Settings) -> None:
+        self._metadata = metadata
+        self._sink = sink
+        self._clock = clock
+        self._settings = settings
+
+    async def ready(self) -> None:
+        """Ask the store of the watermarks."""
+        await self._metadata.ping()
+
+    async def plan(self, tick: Tick) -> int:
+        """Plan what a tick makes due and return how many events went out.
+
+        Raises:
+            StoreUnavailable: the watermark could not be read or moved; the tick has to come again.
+            SinkUnavailable: not all events went out; the tick has to come again.
+        """
+        if tick.manual:
+            return await self._plan_now(tick)
+        return await self._plan_due(tick.schedule)
+
+    async def _plan_now(self, tick: Tick) -> int:
+        now_ms = self._clock.now_ms()
+        cause = event_id(tick.schedule.name, MANUAL, tick.event_id)
+        return await self._plan_cycle(tick.schedule, Cycle(now_ms - now_ms % SECOND_MS, cause))
+
+    async def _plan_due(self, schedule: Schedule) -> int:
+        name = f"schedule:{schedule.name}"
+        watermark_ms = await self._metadata.watermark(name)
+        planned = 0
+        for slot_ms in self._due(schedule, watermark_ms):
+            cause = event_id(schedule.name, to_iso(slot_ms))
+            planned += await self._plan_cycle(schedule, Cycle(slot_ms, cause))
+            if not await self._metadata.advance_watermark(name, watermark_ms, slot_ms):
+                log.info("another planner was faster", extra={"schedule": schedule.name, "slot": to_iso(slot_ms)})
+                break
+            SLOTS.labels(schedule.name, "planned").inc()
+            watermark_ms = slot_ms
+        return planned
+
+    def _due(self, schedule: Schedule, watermark_ms: int | None) -> tuple[int, ...]:
+        now_ms = self._clock.now_ms()
+        interval_ms = schedule.interval_ms(self._settings)
+        due = due_slots(watermark_ms, now_ms, interval_ms, limit=self._settings.planner_max_slots)
+        if watermark_ms is not None and is_ahead(watermark_ms, now_ms, interval_ms):
+            log.warning(
+                "the clock was set back: planning on from the present",
+                extra={"schedule": schedule.name, "watermark": to_iso(watermark_ms), "now": to_iso(now_ms)},
+            )
+        if due.skipped:
+            SLOTS.labels(schedule.name, "skipped").inc(due.skipped)
+            log.warning("old slots were skipped", extra={"schedule": schedule.name, "count": due.skipped})
+        return due.slots_ms
+
+    async def _plan_cycle(self, schedule: Schedule, cycle: Cycle) -> int:
+        if not schedule.is_enabled(self._settings):
+            log.info("the schedule is switched off", extra={"schedule": schedule.name})
+            return 0
+        events = list(schedule.events(self._settings, cycle))
+        await emit_all(self._sink, events)
+        EVENTS.labels(schedule.name).inc(len(events))
+        log.info(
+            "cycle planned",
+            extra={
+                "schedule": schedule.name,
+                "as_of": to_iso(cycle.as_of_ms),
+                "cause": cycle.cause,
+                "count": len(events),
+            },
+        )
+        return len(events)
+
+
+async def emit_all(sink: Sink, events: Iterable[Event]) -> None:
+    """Emit events, a few at once; returns when all are out.
+
+    Raises:
+        SinkUnavailable: at least one is not.
+    """
+    left = iter(events)
+    senders = (_emit_each(sink, left) for _ in range(_EMITS_AT_ONCE))
+    outcomes = await asyncio.gather(*senders, return_exceptions=True)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
+
+
+async def _emit_each(sink: Sink, events: Iterator[Event]) -> None:
+    for event in events:
+        await sink.emit(event)

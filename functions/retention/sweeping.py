@@ -1,0 +1,82 @@
+"""A sweep: one chunk of every rule in turn, until nothing old is left or the time for one event is used up."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prometheus_client import Counter
+
+from common.clock import Clock
+from common.settings import Settings
+from functions.retention.rules import Rule, Stores, rules_of
+
+log = logging.getLogger(__name__)
+
+DELETED = Counter("data_manager_retention_deleted_total", "Rows deleted because of their age", ["dataset"])
+UNFINISHED = Counter("data_manager_retention_unfinished_total", "Sweeps that left old rows to the next one")
+
+# A chunk holds the store's writer for some tens of milliseconds; ingest writes between two chunks.
+CHUNK_ROWS: Final = 5000
+# Well below the delivery timeout of an event: the next slot goes on where this sweep ends.
+SWEEP_MS: Final = 20_000
+
+
+class Sweeper:
+    """Deletes what is too old by the configured rules."""
+
+    def __init__(self, stores: Stores, settings: Settings, clock: Clock) -> None:
+        self._stores = stores
+        self._rules = rules_of(settings, stores)
+        self._clock = clock
+
+    async def ready(self) -> None:
+        """Ask the stores."""
+        for store in (self._stores.market, self._stores.analytics, self._stores.metadata):
+            await store.ping()
+
+    async def sweep(self) -> Mapping[str, int]:
+        """Delete what is too old now and return how many rows went, by the name of the rule.
+
+        Raises:
+            StoreUnavailable: a store could not delete; what went before is gone and counted.
+        """
+        return await sweep(self._rules, self._clock)
+
+
+async def sweep(
+    rules: Sequence[Rule], clock: Clock, *, chunk_rows: int = CHUNK_ROWS, sweep_ms: int = SWEEP_MS
+) -> Mapping[str, int]:
+    """Apply rules in turns.
+
+    Args:
+        rules: what goes at which age; without rules nothing is deleted.
+        clock: ages are counted from its present, and the sweep ends by it.
+        chunk_rows: rows deleted at a time.
+        sweep_ms: how long a sweep may take; the chunk that is running then is the last.
+
+    Returns:
+        How many rows went, by the name of the rule.
+    """
+    started_ms = clock.now_ms()
+    deleted = {rule.name: 0 for rule in rules}
+    left = list(rules)
+    while left:
+        rule = left.pop(0)
+        count = await rule.delete(started_ms - rule.age_ms, chunk_rows)
+        deleted[rule.name] += count
+        DELETED.labels(rule.name).inc(count)
+        if count >= chunk_rows:
+            left.append(rule)
+        if clock.now_ms() - started_ms >= sweep_ms:
+            break
+        await asyncio.sleep(0)  # waiting work runs between two chunks
+    _report(deleted, left)
+    return deleted
+
+
+def _report(deleted: Mapping[str, int], left: Sequence[Rule]) -> None:
+    if left:
+        UNFINISHED.inc()
+    counts = {name: count for name, count in deleted.items() if count}
+    log.info("old rows deleted", extra={"deleted": counts, "unfinished": [rule.name for rule in left]})

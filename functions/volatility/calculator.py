@@ -1,0 +1,108 @@
+"""The volatility document (spec/analytics.md §1, §9): estimators that differ in what they see of a candle.
+
+Standard deviations of log returns, per bar unless the name says annualised. Nothing reaches across a missing candle.
+What cannot be computed is NaN, which the document turns into null.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from common.analytics.document import Result, Value
+from common.indicators import volatility
+from common.indicators.arrays import NAN, FloatArray1D
+from common.indicators.momentum import atr
+from common.indicators.realized import bipower_variation, jump_share, realized_variance
+from common.indicators.returns import log_returns
+from common.storage.columns import CandleColumns
+from common.timeframes import Timeframe
+from functions.volatility.inputs import MINUTES_PER_DAY, VolatilityInputs
+
+ROLLING_WINDOW: Final = 20
+ATR_PERIOD: Final = 14
+# What functions of a window are given: the window several times over, so that missing rows can be left out.
+RECENT_ROWS: Final = 250
+# The variance of a day is stated when at least this share of its minutes is there.
+DAY_COVERAGE: Final = 0.8
+
+
+def compute(inputs: VolatilityInputs) -> list[Result]:
+    """Return the one result of a pair and timeframe."""
+    series = inputs.series
+    timeframe = series.window.timeframe
+    returns = log_returns(series.candles.close, series.candles.open_time_ms, timeframe.duration_ms)
+    window = max(2, min(ROLLING_WINDOW, int(np.isfinite(returns).sum())))
+    fields = {
+        **of_closes(returns, window, timeframe),
+        **of_ranges(series.candles, window, timeframe),
+        **of_steps(series.candles),
+        **of_minutes(inputs.minutes),
+    }
+    parameters = {
+        "rolling_window": window,
+        "window_bars": series.window.bars,
+        "ewma_decay": volatility.RISKMETRICS_DECAY,
+        "atr_period": ATR_PERIOD,
+    }
+    return [Result(series.symbol, fields, series.basis, parameters)]
+
+
+def of_closes(returns: FloatArray1D, window: int, timeframe: Timeframe) -> dict[str, Value]:
+    """Return what the returns from close to close tell.
+
+    Args:
+        returns: log returns, shape ``(n,)``, NaN where one is missing.
+        window: returns per rolling value.
+        timeframe: for the annualised value.
+    """
+    recent = returns[-RECENT_ROWS:]
+    rolling = _last(volatility.rolling_std(recent, window))
+    return {
+        "rolling_stddev": rolling,
+        "annualized_volatility": volatility.annualized(rolling, timeframe.bars_per_year),
+        "volatility_of_volatility": _last(volatility.volatility_of_volatility(recent, window)),
+        "ewma_volatility": _last(volatility.ewma_volatility(returns)),
+    }
+
+
+def of_ranges(candles: CandleColumns, window: int, timeframe: Timeframe) -> dict[str, Value]:
+    """Return what open, high, low and close of the last ``window`` candles tell."""
+    newest = slice(-RECENT_ROWS, None)
+    high, low = candles.high[newest], candles.low[newest]
+    prices = (candles.open[newest], high, low, candles.close[newest])
+    parkinson = _last(volatility.parkinson(high, low, window))
+    garman_klass = _last(volatility.garman_klass(*prices, window))
+    yang_zhang = volatility.yang_zhang(
+        *prices, window, open_time_ms=candles.open_time_ms[newest], interval_ms=timeframe.duration_ms
+    )
+    return {
+        "parkinson": parkinson,
+        "parkinson_annualized": volatility.annualized(parkinson, timeframe.bars_per_year),
+        "garman_klass": garman_klass,
+        "garman_klass_annualized": volatility.annualized(garman_klass, timeframe.bars_per_year),
+        "rogers_satchell": _last(volatility.rogers_satchell(*prices, window)),
+        "yang_zhang": _last(yang_zhang),
+    }
+
+
+def of_steps(candles: CandleColumns) -> dict[str, Value]:
+    """Return the average true range, as a price and as percent of the last close."""
+    average = _last(atr(candles.high, candles.low, candles.close, ATR_PERIOD))
+    close = float(candles.close[-1])
+    return {"atr": average, "atr_percent": average / close * 100 if close > 0 else NAN}
+
+
+def of_minutes(minutes: CandleColumns) -> dict[str, Value]:
+    """Return variance and jumps of the last day from its minutes; NaN when too many of them are missing."""
+    returns = log_returns(minutes.close, minutes.open_time_ms, Timeframe.M1.duration_ms)[-MINUTES_PER_DAY:]
+    if int(np.isfinite(returns).sum()) < DAY_COVERAGE * MINUTES_PER_DAY:
+        returns = returns[:0]
+    return {
+        "realized_variance": realized_variance(returns),
+        "bipower_variation": bipower_variation(returns),
+        "jump_share": jump_share(returns),
+    }
+
+
+def _last(series: FloatArray1D) -> float:
+    return float(series[-1])

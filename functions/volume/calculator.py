@@ -1,0 +1,63 @@
+"""The volume document (spec/analytics.md §2, §9), from closed candles.
+
+Sums and ratios are those of the window (24 hours, at least 24 bars); the exponential average and on-balance volume
+run over all rows that were read. What cannot be computed is NaN, which the document turns into null.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from common.analytics.document import Result, Value
+from common.analytics.window import Series
+from common.indicators import volume
+from common.indicators.arrays import NAN, FloatArray1D
+from common.indicators.moving import ema, sma
+from common.indicators.returns import log_returns
+
+AVERAGE_WINDOW: Final = 20
+# The median that a spike is measured against needs this many candles before it.
+SPIKE_ROWS: Final = 20
+
+
+def compute(series: Series) -> list[Result]:
+    """Return the one result of a pair and timeframe."""
+    average_window = min(AVERAGE_WINDOW, series.window_rows)
+    fields = {
+        **of_window(series),
+        **of_averages(series.candles.volume, average_window),
+        "volume_spike_ratio": spike_ratio(series.candles.volume, series.window.bars),
+        "obv": _last(volume.on_balance_volume(series.candles.close, series.candles.volume)),
+    }
+    parameters = {"sma_window": average_window, "window_bars": series.window.bars}
+    return [Result(series.symbol, fields, series.basis, parameters)]
+
+
+def of_window(series: Series) -> dict[str, Value]:
+    """Return sums and ratios over the window. A sum with a missing value in it would be a guess: it is NaN."""
+    rows = series.window_rows
+    candles = series.candles
+    base, quote, bought = candles.volume[-rows:], candles.quote_volume[-rows:], candles.taker_buy_volume[-rows:]
+    returns = log_returns(candles.close, candles.open_time_ms, series.window.timeframe.duration_ms)[-rows:]
+    return {
+        "total_volume": float(base.sum()),
+        "volume_delta": volume.volume_delta(base, bought),
+        "taker_buy_ratio": volume.taker_buy_ratio(base, bought),
+        "vwap": volume.vwap(base, quote),
+        "amihud_illiquidity": volume.amihud_illiquidity(returns, quote),
+    }
+
+
+def of_averages(base: FloatArray1D, window: int) -> dict[str, Value]:
+    """Return the simple and the exponential average of the last volumes."""
+    return {"volume_sma": _last(sma(base, window)), "volume_ema": _last(ema(base, window))}
+
+
+def spike_ratio(base: FloatArray1D, window: int) -> float:
+    """Return the last volume over the median of the ``window`` before it, or of as many as there are, at least 20."""
+    before = min(window, int(np.isfinite(base).sum()) - 1)
+    return _last(volume.volume_spike_ratio(base, before)) if before >= SPIKE_ROWS else NAN
+
+
+def _last(series: FloatArray1D) -> float:
+    return float(series[-1])

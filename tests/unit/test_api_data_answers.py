@@ -1,0 +1,211 @@
+"""Kept answers: the same bytes as a fresh read, whatever is written and however the clock moves."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.clock import FixedClock
+from common.models.rows import CandleRow, Family, Origin, TradeRow
+from common.storage.ports import MarketStore
+from common.times import MINUTE_MS
+from functions.api_data.answers import Answers, Validity
+from functions.api_data.queries import CandlesQuery, TradesQuery
+from functions.api_data.reader import MarketReader
+from tests.support.memory_stores import MemoryMarketStore
+
+BASE_MS = 1_760_961_600_000
+SLOTS = 12
+
+
+def candle(slot: int, close: str = "1.50") -> CandleRow:
+    return CandleRow(
+        symbol="BTCUSDT",
+        timeframe="1m",
+        time_ms=BASE_MS + slot * MINUTE_MS,
+        open="1.0",
+        high="2.00",
+        low="0.5",
+        close=close,
+        volume="10",
+        quote_volume=None,
+        trades_count=None,
+        taker_buy_volume=None,
+        taker_buy_quote_volume=None,
+        is_closed=True,
+        event_time_ms=BASE_MS,
+        origin=Origin.STREAM,
+    )
+
+
+def trade(slot: int, trade_id: int) -> TradeRow:
+    return TradeRow("BTCUSDT", BASE_MS + slot * MINUTE_MS, trade_id, "1.0", "0.10", is_buyer_maker=False)
+
+
+instants = st.none() | st.integers(-1, SLOTS + 1).map(lambda slot: str(BASE_MS + slot * MINUTE_MS))
+windows = st.fixed_dictionaries(
+    {
+        "pair": st.just("BTCUSDT"),
+        "start": instants,
+        "end": instants,
+        "limit": st.sampled_from([1, 3, 100]),
+        "offset": st.sampled_from([0, 0, 2]),
+        "sort_order": st.sampled_from(["asc", "desc"]),
+    }
+).map(lambda query: {key: value for key, value in query.items() if value is not None})
+ordered = windows.filter(lambda query: int(query.get("start", 0)) <= int(query.get("end", BASE_MS**2)))
+queries = st.one_of(
+    ordered.map(lambda query: CandlesQuery.model_validate({"period": "1m", **query})),
+    ordered.map(TradesQuery.model_validate),
+)
+NEWEST = CandlesQuery.model_validate({"pair": "BTCUSDT", "period": "1m"})
+
+
+@dataclass(frozen=True)
+class Write:
+    """A change to the store: rows written, or candles before a time deleted."""
+
+    rows: tuple[CandleRow | TradeRow, ...] = ()
+    forget_before_ms: int | None = None
+
+    def carry_out(self, store: MemoryMarketStore) -> None:
+        for row in self.rows:
+            store.put(Family.CANDLES if isinstance(row, CandleRow) else Family.TRADES, [row])
+        if self.forget_before_ms is not None:
+            store.forget(Family.CANDLES, self.forget_before_ms)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The clock moves, something is written, and one of the questions is asked.
+
+    ``during`` is written while the question is being read for, before its read number ``position``.
+    """
+
+    clock_ms: int
+    write: Write
+    question: int
+    during: Write | None = None
+    position: int = 0
+
+
+slots = st.integers(0, SLOTS)
+changes = st.one_of(
+    st.builds(lambda slot, close: Write((candle(slot, close),)), slots, st.sampled_from("123")),
+    st.builds(lambda slot, number: Write((trade(slot, number),)), slots, st.integers(1, 3)),
+    st.builds(lambda slot: Write(forget_before_ms=BASE_MS + slot * MINUTE_MS), slots),
+)
+moves = st.one_of(st.just(0), st.just(MINUTE_MS), st.integers(-3 * MINUTE_MS, 3 * MINUTE_MS))
+rarely = st.integers(0, 3).map(lambda chance: chance == 0)
+writes = st.builds(lambda happens, change: change if happens else Write(), rarely, changes)
+during = st.builds(lambda happens, change: change if happens else None, rarely, changes)
+steps = st.builds(Step, moves, writes, st.integers(0, 1), during, st.integers(0, 4))
+
+
+def reader_on(store: MemoryMarketStore, clock: FixedClock, **limits: int) -> MarketReader:
+    return MarketReader(cast("MarketStore", store), clock, **limits)
+
+
+async def ask(reader: MarketReader, query: CandlesQuery | TradesQuery) -> bytes:
+    return await (reader.candles(query) if isinstance(query, CandlesQuery) else reader.trades(query))
+
+
+@settings(max_examples=300, deadline=None)
+@given(pool=st.lists(queries, min_size=2, max_size=2), script=st.lists(steps, max_size=30))
+def test_a_kept_answer_is_what_a_fresh_read_would_give(
+    pool: list[CandlesQuery | TradesQuery], script: list[Step]
+) -> None:
+    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+    store.put(Family.CANDLES, [candle(slot) for slot in range(0, SLOTS, 2)])
+    store.put(Family.TRADES, [trade(slot, 0) for slot in range(0, SLOTS, 3)])
+    keeping, fresh = reader_on(store, clock), reader_on(store, clock, kept_bytes=0)
+
+    async def play() -> None:
+        for step in script:
+            clock.advance(step.clock_ms)
+            step.write.carry_out(store)
+            query = pool[step.question]
+            if step.during is not None:
+                store.interruptions = [*[None] * step.position, partial(step.during.carry_out, store)]
+                await ask(keeping, query)  # read in part before the write and in part after it: it must not be kept
+                store.interruptions = []
+            assert await ask(keeping, query) == await ask(fresh, query)
+
+    asyncio.run(play())
+
+
+def reads_of(store: MemoryMarketStore, reader: MarketReader) -> int:
+    """Ask for the newest candles and return how many reads of the store that took."""
+    before = store.reads
+    asyncio.run(reader.candles(NEWEST))
+    return store.reads - before
+
+
+def test_unchanged_data_are_read_once() -> None:
+    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+    store.put(Family.CANDLES, [candle(slot) for slot in range(4)])
+    reader = reader_on(store, clock)
+    first = reads_of(store, reader)
+    assert first > 0
+    assert reads_of(store, reader) == 0
+    clock.advance(MINUTE_MS)
+    assert reads_of(store, reader) == 0
+    store.put(Family.TRADES, [trade(1, 1)])
+    assert reads_of(store, reader) == first
+
+
+def test_the_end_that_was_absent_is_the_present_also_in_a_kept_answer() -> None:
+    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+    store.put(Family.CANDLES, [candle(1)])
+    reader = reader_on(store, clock)
+    first = asyncio.run(reader.candles(NEWEST))
+    clock.advance(1)
+    second = asyncio.run(reader.candles(NEWEST))
+    assert b'"end":"2025-10-20T12:05:00.000Z"' in first
+    assert second == first.replace(b"12:05:00.000Z", b"12:05:00.001Z")
+
+
+def test_a_row_that_lay_ahead_appears_when_its_time_has_passed() -> None:
+    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + MINUTE_MS)
+    store.put(Family.CANDLES, [candle(0, "1"), candle(1, "2")])
+    reader = reader_on(store, clock)
+    assert asyncio.run(reader.candles(NEWEST)).count(b'"close"') == 1
+    clock.advance(1)
+    assert asyncio.run(reader.candles(NEWEST)).count(b'"close"') == 2
+
+
+def test_a_store_without_revisions_is_always_read() -> None:
+    store, clock = MemoryMarketStore(has_revision=False), FixedClock(BASE_MS + 5 * MINUTE_MS)
+    store.put(Family.CANDLES, [candle(1)])
+    reader = reader_on(store, clock)
+    assert reads_of(store, reader) == reads_of(store, reader) > 0
+
+
+def test_memory_is_bounded_and_the_least_recently_used_answer_goes_first() -> None:
+    answers = Answers(max_bytes=3 * 1600)
+    for name in "abc":
+        assert answers.get(name, 1, 0) is None
+        answers.put(name, 1, name.encode() * 1000, Validity())
+    assert answers.get("a", 1, 0) is not None
+    answers.put("d", 1, b"d" * 1000, Validity())
+    kept = [name for name in "abcd" if answers.get(name, 1, 0) is not None]
+    assert kept == ["a", "c", "d"]
+
+
+def test_an_answer_larger_than_the_memory_is_not_kept() -> None:
+    answers = Answers(max_bytes=1000)
+    answers.get("a", 1, 0)
+    answers.put("a", 1, b"a" * 1000, Validity())
+    assert answers.get("a", 1, 0) is None
+
+
+def test_answers_of_an_older_revision_are_gone() -> None:
+    answers = Answers(max_bytes=10_000)
+    answers.get("a", 1, 0)
+    answers.put("a", 1, b"old", Validity())
+    assert answers.get("a", 2, 0) is None
+    answers.put("a", 1, b"late", Validity())
+    assert answers.get("a", 2, 0) is None

@@ -1,0 +1,55 @@
+"""What a function must not load when it starts: each library costs a part of every cold start."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {
+    "fastapi",
+    "httpcore",
+    "httpx",
+    "nats",
+    "numpy",
+    "opentelemetry",
+    "pandas",
+    "pymongo",
+    "pymysql",
+    "rich",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "statsmodels",
+    "talib",
+    "typer",
+    "yaml",
+}
+# What each function computes or routes with; everything else loads where it is used, or not at all.
+NEEDED = {
+    "api_analysis": {"fastapi"},
+    "api_data": {"fastapi"},
+    "api_health": {"fastapi"},
+    "volatility": {"numpy"},
+    "volume": {"numpy"},
+}
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
+PROGRAM = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_loads_only_what_it_needs(function: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, f"functions.{function}.main"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("COV_", "OTEL_"))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert loaded & HEAVY == NEEDED.get(function, set())

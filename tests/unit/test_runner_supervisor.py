@@ -1,0 +1,174 @@
+"""Supervision with real processes: restarts, pauses, bounds, and nothing left behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from infra.local import waiting
+from infra.local.supervisor import Part, PartFailed, PartSpec, PartState, pause_before_restart_s
+
+SLEEPER = "import time; time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+)
+
+
+def spec(folder: Path, code: str, **settings: object) -> PartSpec:
+    values: dict[str, object] = {
+        "name": "part",
+        "command": (sys.executable, "-c", code),
+        "environment": dict(os.environ),
+        "log": folder / "part.log",
+        **settings,
+    }
+    return PartSpec(**values)  # type: ignore[arg-type]
+
+
+def supervised(part_spec: PartSpec, check: Callable[[Part, list[PartState]], Awaitable[None]]) -> Part:
+    """Start a part, run ``check`` on it and stop it."""
+    states: list[PartState] = []
+    part = Part(part_spec, lambda changed: states.append(changed.state))
+
+    async def body() -> None:
+        try:
+            await part.start(timeout_s=10)
+            await check(part, states)
+        finally:
+            await part.stop()
+
+    asyncio.run(body())
+    return part
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def holds() -> bool:
+        return condition()
+
+    async with asyncio.timeout(10):
+        await waiting.until(holds, every_s=0.01)
+
+
+def test_a_killed_part_is_back_at_once_with_another_process(tmp_path: Path) -> None:
+    async def check(part: Part, states: list[PartState]) -> None:
+        first = part.pid
+        assert first is not None
+        killed_s = time.monotonic()
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: part.restarts == 1 and part.state is PartState.READY)
+        assert time.monotonic() - killed_s < 1
+        assert part.pid != first
+        assert part.last_exit == -signal.SIGKILL
+
+    part = supervised(spec(tmp_path, SLEEPER), check)
+    assert part.state is PartState.STOPPED
+    assert part.pid is None
+
+
+def test_pauses_grow_only_with_quick_deaths_and_stay_bounded() -> None:
+    pauses = [pause_before_restart_s(deaths) for deaths in range(12)]
+    assert pauses[:2] == [0, 0]
+    assert all(earlier <= later for earlier, later in pairwise(pauses))
+    assert max(pauses) == 5
+
+
+def test_a_part_that_never_becomes_ready_fails_the_start_with_the_end_of_its_log(tmp_path: Path) -> None:
+    async def check(part: Part, states: list[PartState]) -> None:
+        raise AssertionError("the start must fail")
+
+    broken = spec(tmp_path, "raise SystemExit('PETROSA_MARKET is wrong')", ready=never)
+    with pytest.raises(PartFailed, match="PETROSA_MARKET is wrong"):
+        supervised(broken, check)
+
+
+async def never() -> bool:
+    return False
+
+
+def test_a_part_is_ready_when_its_check_says_so(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    async def marked() -> bool:
+        return mark.exists()
+
+    async def check(part: Part, states: list[PartState]) -> None:
+        assert mark.exists()
+        assert states[:2] == [PartState.STARTING, PartState.READY]
+
+    code = f"import pathlib, time; time.sleep(.2); pathlib.Path({str(mark)!r}).touch(); time.sleep(60)"
+    supervised(spec(tmp_path, code, ready=marked), check)
+
+
+def test_a_part_that_may_end_is_left_ended(tmp_path: Path) -> None:
+    async def check(part: Part, states: list[PartState]) -> None:
+        await until(lambda: part.state is PartState.ENDED)
+        assert part.restarts == 0
+
+    supervised(spec(tmp_path, "pass", may_end=True), check)
+
+
+def test_a_deaf_part_is_killed_within_its_bound(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    async def check(part: Part, states: list[PartState]) -> None:
+        await until(lambda: "deaf" in (tmp_path / "part.log").read_text())
+        assert part.pid is not None
+        pids.append(part.pid)
+
+    began_s = time.monotonic()
+    supervised(spec(tmp_path, STUBBORN, stop_timeout_s=0.3), check)
+    assert time.monotonic() - began_s < 5
+    assert not alive(pids[0])
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_the_parts(tmp_path: Path) -> None:
+    async def check(part: Part, states: list[PartState]) -> None:
+        assert part.pid is not None
+        assert os.getpgid(part.pid) != os.getpgid(0)
+
+    supervised(spec(tmp_path, SLEEPER), check)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_parts_die_with_a_killed_runner(tmp_path: Path) -> None:
+    runner_code = textwrap.dedent(
+        f"""
+        import asyncio, os, sys
+        from pathlib import Path
+        from infra.local.supervisor import Part, PartSpec
+
+        async def main():
+            part = Part(PartSpec("part", (sys.executable, "-c", {STUBBORN!r}), dict(os.environ),
+                                 Path({str(tmp_path / "part.log")!r})), lambda part: None)
+            await part.start()
+            print(part.pid, flush=True)
+            await asyncio.sleep(60)
+
+        asyncio.run(main())
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", runner_code], stdout=subprocess.PIPE) as runner:
+        assert runner.stdout is not None
+        pid = int(runner.stdout.readline())
+        assert alive(pid)
+        runner.kill()
+    deadline_s = time.monotonic() + 5
+    while alive(pid) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert not alive(pid)
