@@ -1,6 +1,7 @@
 """Stores in memory, for tests of what stands in front of a store: they keep the promises of the ports to readers.
 
-``failing`` makes every call raise ``StoreUnavailable``, as an unreachable server would; ``reads`` counts the reads.
+``failing`` makes every call raise ``StoreUnavailable``, as an unreachable server would; ``reads`` counts the reads, and
+``interruptions`` are carried out one before each of the next reads, as another process would.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -61,7 +62,7 @@ class MemoryStore:
     has_revision: bool = True
     reads: int = 0
     writes: int = 0
-    before_read: Callable[[], None] | None = None
+    interruptions: list[Callable[[], None] | None] = field(default_factory=list)
 
     async def revision(self) -> object | None:
         self._ask()
@@ -82,9 +83,9 @@ class MemoryStore:
     def _read(self) -> None:
         self._ask()
         self.reads += 1
-        if self.before_read is not None:
-            hook, self.before_read = self.before_read, None
-            hook()
+        interruption = self.interruptions.pop(0) if self.interruptions else None
+        if interruption is not None:
+            interruption()
 
 
 @dataclass
@@ -98,6 +99,11 @@ class MemoryMarketStore(MemoryStore):
         table = self.rows.setdefault(family, {})
         table.update((_KEYS[family](row), row) for row in rows)
         self.letters.extend(dead_letters)
+        self.writes += 1
+
+    def forget(self, family: Family, cutoff_ms: int) -> None:
+        table = self.rows.get(family, {})
+        self.rows[family] = {key: row for key, row in table.items() if row.time_ms >= cutoff_ms}
         self.writes += 1
 
     async def write(
@@ -115,9 +121,7 @@ class MemoryMarketStore(MemoryStore):
             if row.symbol == symbol and (timeframe is None or getattr(row, "timeframe", None) == timeframe)
         ]
 
-    def _window(
-        self, family: Family, symbol: str, window: Window, timeframe: Timeframe | None = None
-    ) -> list[Any]:
+    def _window(self, family: Family, symbol: str, window: Window, timeframe: Timeframe | None = None) -> list[Any]:
         self._read()
         return selected(self._series(family, symbol, timeframe), window, lambda row: row.time_ms)
 
@@ -147,9 +151,7 @@ class MemoryMarketStore(MemoryStore):
     ) -> SeriesExtent:
         self._read()
         times = [
-            row.time_ms
-            for row in self._series(family, symbol, timeframe)
-            if end_ms is None or row.time_ms < end_ms
+            row.time_ms for row in self._series(family, symbol, timeframe) if end_ms is None or row.time_ms < end_ms
         ]
         return SeriesExtent(len(times), times[0], times[-1]) if times else SeriesExtent(0, None, None)
 
@@ -191,6 +193,12 @@ class MemoryAnalyticsStore(MemoryStore):
         ]
         series.sort(key=lambda document: document.as_of_ms)
         return selected(series, window, lambda document: document.as_of_ms)
+
+    async def count_documents(
+        self, symbol: str, metric: str, timeframe: str | None, *, start_ms: int | None, end_ms: int | None
+    ) -> int:
+        everything = Window(start_ms, end_ms, limit=len(self.saved))
+        return len(await self.documents(symbol, metric, timeframe, everything))
 
     async def newest_as_of(self, metric: str | None = None) -> int | None:
         self._read()

@@ -1,0 +1,87 @@
+"""The metrics that are served as lists of documents, one declaration each (spec/data-api.md §3, spec/analytics.md §9).
+
+To serve another one, declare it here: its route, parameters, answers and OpenAPI entry follow from the declaration.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from common.analytics import metrics
+from common.analytics.metrics import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A metric whose documents are served newest first.
+
+    Attributes:
+        metric: which.
+        summary: what it is, for the OpenAPI document.
+        fields: the keys of a value, each with the field of the stored document that it shows.
+        windows: the accepted names of the window, the default first.
+    """
+
+    metric: Metric
+    summary: str
+    fields: Mapping[str, str]
+    windows: tuple[str, ...]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The accepted methods: each field by itself, and the method that the documents name."""
+        return tuple(dict.fromkeys((*self.fields, self.metric.method)))
+
+    def fields_of(self, method: str | None) -> Mapping[str, str]:
+        """Return the fields to show: the one that ``method`` names, or else all."""
+        return {method: self.fields[method]} if method in self.fields else self.fields
+
+
+def _same(*names: str) -> dict[str, str]:
+    """Return fields that are served under the name they are stored under."""
+    return {name: name for name in names}
+
+
+VOLATILITY: Final = Listing(
+    metrics.VOLATILITY,
+    "Volatility, per bar unless the name says annualised",
+    fields={
+        "rolling_stddev": "rolling_stddev",
+        "annualized": "annualized_volatility",
+        **_same("parkinson", "garman_klass"),
+        "vov": "volatility_of_volatility",
+        **_same(
+            "parkinson_annualized",
+            "garman_klass_annualized",
+            "rogers_satchell",
+            "yang_zhang",
+            "ewma_volatility",
+            "atr",
+            "atr_percent",
+            "realized_variance",
+            "bipower_variation",
+            "jump_share",
+            "volatility_forecast",
+        ),
+    },
+    windows=(metrics.VOLATILITY.window,),
+)
+
+VOLUME: Final = Listing(
+    metrics.VOLUME,
+    "Volume, its averages and who traded it",
+    fields=_same(
+        "total_volume",
+        "volume_sma",
+        "volume_ema",
+        "volume_delta",
+        "volume_spike_ratio",
+        "taker_buy_ratio",
+        "vwap",
+        "obv",
+        "amihud_illiquidity",
+    ),
+    windows=(metrics.VOLUME.window,),
+)
+
+LISTINGS: Final = (VOLATILITY, VOLUME)
