@@ -90,6 +90,7 @@ class Settings(BaseSettings):
         Timeframe.D1,
     )
     analytics_timeframes: Annotated[tuple[Timeframe, ...], NoDecode] = (Timeframe.H1, Timeframe.D1)
+    analytics_metrics: Annotated[tuple[str, ...], NoDecode] = ("volatility", "volume")
 
     # Schedules and features
     enable_auditor: bool = True
@@ -119,9 +120,9 @@ class Settings(BaseSettings):
                 raise ValueError(f"{pair!r} is not a trading symbol")
         return pairs
 
-    @field_validator("timeframes", "analytics_timeframes", mode="before")
+    @field_validator("timeframes", "analytics_timeframes", "analytics_metrics", mode="before")
     @classmethod
-    def _split_timeframes(cls, value: object) -> object:
+    def _split_items(cls, value: object) -> object:
         return _items(value)
 
     @field_validator(

@@ -21,7 +21,7 @@ def to_iso(instant_ms: int) -> str:
     """Return ``2025-10-20T12:34:56.789Z``: UTC, milliseconds, ``Z``."""
     seconds, milliseconds = divmod(instant_ms, 1000)
     moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    return f"{moment.isoformat()[:19]}.{milliseconds:03d}Z"
 
 
 def parse_instant(text: str) -> int:

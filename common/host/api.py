@@ -28,6 +28,7 @@ def new_api(title: str, description: str = "") -> FastAPI:
         description=description,
         version=product.VERSION,
         default_response_class=JsonResponse,
+        responses={503: {"description": "A store could not be asked: come back after `Retry-After` seconds."}},
         redirect_slashes=True,
         docs_url=None,
         redoc_url=None,

@@ -4,10 +4,10 @@ They are pydantic types, so that a query model made of them validates a request,
 answer, and describes itself in the OpenAPI document.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from common.errors import InvalidRequest
@@ -35,6 +35,17 @@ def read_by(parse: Callable[[str], object]) -> BeforeValidator:
             raise expected(error.expected) from error
 
     return BeforeValidator(read)
+
+
+def one_of(accepted: Sequence[str]) -> AfterValidator:
+    """Return a validator that accepts these words only, and names them otherwise."""
+
+    def check(word: str | None) -> str | None:
+        if word is not None and word not in accepted:
+            raise expected("one of " + ", ".join(accepted))
+        return word
+
+    return AfterValidator(check)
 
 
 def _instant(text: str) -> int:

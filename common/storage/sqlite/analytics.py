@@ -1,0 +1,125 @@
+"""The analytics store of one machine: computed documents as JSON text, in the same file as the market data."""
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from common.storage.ports import AnalyticsDocument, Window
+from common.storage.sqlite import reading, schema
+from common.storage.sqlite.connection import Database
+from common.storage.sqlite.market import FILE_NAME
+from common.storage.sqlite.writing import count
+
+_SAVE: Final = """
+    INSERT INTO analytics (symbol, metric, timeframe, as_of_ms, computed_at_ms, body) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET computed_at_ms = excluded.computed_at_ms, body = excluded.body
+"""
+_SELECT: Final = """
+    SELECT as_of_ms, computed_at_ms, body FROM analytics
+    WHERE symbol = ? AND metric = ? AND timeframe = ? AND as_of_ms >= ? AND as_of_ms < ?
+    ORDER BY as_of_ms {} LIMIT ? OFFSET ?
+"""
+_ASCENDING: Final = _SELECT.format("ASC")
+_DESCENDING: Final = _SELECT.format("DESC")
+_DELETE: Final = """
+    DELETE FROM analytics
+    WHERE rowid IN (SELECT rowid FROM analytics WHERE as_of_ms < ? ORDER BY as_of_ms LIMIT ?)
+"""
+
+
+class SqliteAnalyticsStore:
+    """``AnalyticsStore`` on an SQLite file.
+
+    Args:
+        folder: the state folder; the file in it is made on first use.
+        busy_timeout_ms: how long to wait for another process that writes.
+    """
+
+    def __init__(self, folder: Path, *, busy_timeout_ms: int) -> None:
+        self._database = Database(folder / FILE_NAME, schema.prepare, busy_timeout_ms=busy_timeout_ms)
+
+    async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
+        """Store documents, replacing those of the same key; returns how many were written."""
+        if documents:
+            await self._database.write(partial(_save, documents=documents))
+        return len(documents)
+
+    async def documents(
+        self, symbol: str, metric: str, timeframe: str | None, window: Window
+    ) -> list[AnalyticsDocument]:
+        """Read documents by ``as_of_ms``."""
+        return await self._database.read(
+            partial(_documents, symbol=symbol, metric=metric, timeframe=timeframe, window=window)
+        )
+
+    async def newest_as_of(self, metric: str | None = None) -> int | None:
+        """Return when the newest document (of a metric) was computed, or nothing."""
+        return await self._database.read(partial(_newest, metric=metric))
+
+    async def revision(self) -> object | None:
+        """Return a token that changes with every change to documents, and not with market data."""
+        return await self._database.poll(
+            f"SELECT value FROM counters WHERE name = '{schema.ANALYTICS_CHANGES}'"  # noqa: S608 - a constant
+        )
+
+    async def delete_analytics_before(self, cutoff_ms: int, *, limit: int) -> int:
+        """Delete at most ``limit`` documents as of a time before ``cutoff_ms``, the oldest first."""
+        return await self._database.write(partial(_delete_before, cutoff_ms=cutoff_ms, limit=limit))
+
+    async def ping(self, *, write: bool = False) -> None:
+        """Read from the file; with ``write``, take the write lock and look for room on the disk."""
+        await self._database.read(reading.ask)
+        if write:
+            await self._database.prove_writable()
+
+    async def close(self) -> None:
+        """Finish what is running and release the file."""
+        await self._database.close()
+
+
+def _save(connection: sqlite3.Connection, documents: Sequence[AnalyticsDocument]) -> None:
+    connection.executemany(_SAVE, [_row(document) for document in documents])
+    count(connection, schema.ANALYTICS_CHANGES, len(documents))
+
+
+def _row(document: AnalyticsDocument) -> tuple[object, ...]:
+    body = msgspec.json.encode(document.body).decode()
+    timeframe = document.timeframe or ""
+    return (document.symbol, document.metric, timeframe, document.as_of_ms, document.computed_at_ms, body)
+
+
+def _documents(
+    connection: sqlite3.Connection, symbol: str, metric: str, timeframe: str | None, window: Window
+) -> list[AnalyticsDocument]:
+    start = reading.EARLIEST if window.start_ms is None else window.start_ms
+    end = reading.LATEST if window.end_ms is None else window.end_ms
+    statement = _DESCENDING if window.from_newest else _ASCENDING
+    scope = (symbol, metric, timeframe or "")
+    rows = connection.execute(statement, (*scope, start, end, window.limit, window.offset)).fetchall()
+    if window.from_newest != (window.order == "desc"):
+        rows.reverse()
+    return [
+        AnalyticsDocument(symbol, metric, timeframe, as_of_ms, computed_at_ms, _body(text))
+        for as_of_ms, computed_at_ms, text in rows
+    ]
+
+
+def _body(text: str) -> dict[str, Any]:
+    return msgspec.json.decode(text, type=dict[str, Any])
+
+
+def _newest(connection: sqlite3.Connection, metric: str | None) -> int | None:
+    condition, values = ("WHERE metric = ?", (metric,)) if metric is not None else ("", ())
+    statement = f"SELECT max(computed_at_ms) FROM analytics {condition}"  # noqa: S608 - a constant
+    found: int | None = connection.execute(statement, values).fetchone()[0]
+    return found
+
+
+def _delete_before(connection: sqlite3.Connection, cutoff_ms: int, limit: int) -> int:
+    deleted = connection.execute(_DELETE, (cutoff_ms, limit)).rowcount
+    count(connection, schema.ANALYTICS_CHANGES, deleted)
+    return deleted
