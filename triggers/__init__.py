@@ -1,0 +1,1 @@
+"""What sets the functions going: the bridge from NATS, the schedules, and the feeds."""

@@ -1,0 +1,77 @@
+"""The process: settings, logs, signals, exit code."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import uvloop
+
+from common.clock import Clock, clock_from
+from common.errors import ConfigurationError
+from common.settings import Settings, load_settings
+from common.telemetry.logs import configure_logging
+from triggers.nats_bridge.bridge import Bridge
+from triggers.nats_bridge.health import health_app, health_server, listen
+from triggers.nats_bridge.sink import Sink, overrides_of
+
+
+async def serve(settings: Settings) -> None:
+    """Run the bridge and its probes until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    bridge = Bridge(settings, _sink(settings), _clock(settings))
+    server = health_server(health_app(bridge.status))
+    probes = asyncio.create_task(server.serve(sockets=[listen(settings.port)]))
+    try:
+        await bridge.run(stop)
+    except ExceptionGroup as group:
+        wrong = group.subgroup(ConfigurationError)
+        raise (wrong.exceptions[0] if wrong else group) from None
+    finally:
+        server.stop()
+        await probes
+
+
+def _sink(settings: Settings) -> Sink:
+    if not settings.k_sink:
+        raise ConfigurationError("K_SINK: expected the address that takes the events, was not set")
+    return Sink(
+        settings.k_sink,
+        timeout_s=settings.sink_timeout_seconds,
+        connections=settings.bridge_batches_in_flight,
+        overrides=overrides_of(os.environ.get("K_CE_OVERRIDES")),
+        authorities=os.environ.get("K_CA_CERTS"),
+    )
+
+
+def _clock(settings: Settings) -> Clock:
+    try:
+        return clock_from(settings.petrosa_clock)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"PETROSA_CLOCK: expected an ISO-8601 instant, was {settings.petrosa_clock!r}"
+        ) from error
+
+
+def main() -> int:
+    """Return the exit code: 0 after an orderly end, 2 when the configuration is wrong."""
+    try:
+        settings = load_settings()
+        configure_logging(settings, service="nats_bridge")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""Asks the server for messages: two requests are kept open on one inbox, and their messages come to one callback.
+
+Pulls are answered with messages, and with status messages that end a request early and tell how many of its messages
+will not come (``Nats-Pending-Messages``). Only the sum over all requests is known, and only the sum is needed.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from common.errors import ConfigurationError, TemporaryError
+from common.settings import Settings
+from triggers.nats_bridge.backoff import SERVER
+from triggers.nats_bridge.connection import Connection
+from triggers.nats_bridge.limits import PULL_MESSAGES, PULL_REQUESTS, Limits
+from triggers.nats_bridge.provisioning import provision
+
+log = logging.getLogger(__name__)
+
+_EXPIRES_S: Final = 10.0
+_HEARTBEAT_S: Final = 1.5
+# Nothing at all for so long although requests are open: they are gone, or the server is.
+_SILENCE_S: Final = 2.5 * _HEARTBEAT_S
+_CHECK_S: Final = 0.5
+_ATTEMPTS_BEFORE_RECONNECT: Final = 2
+_API_TIMEOUT_S: Final = 3.0
+_DRAIN_S: Final = 1.0
+_NANOSECONDS: Final = 1_000_000_000
+
+_STATUS: Final = "Status"
+_PENDING: Final = "Nats-Pending-Messages"
+_HEARTBEAT: Final = "100"
+_TOO_LARGE: Final = "Message Size Exceeds MaxBytes"
+
+_SERVER_ERRORS: Final = (nats.errors.Error, TemporaryError, TimeoutError, OSError)
+
+
+class Ledger:
+    """How many messages were asked for and have neither come nor been called off."""
+
+    def __init__(self) -> None:
+        self.outstanding = 0
+
+    def asked(self, count: int) -> None:
+        """Note a request."""
+        self.outstanding += count
+
+    def came(self) -> None:
+        """Note a message."""
+        self.outstanding -= 1
+
+    def called_off(self, count: int) -> None:
+        """Note that messages of a request will not come."""
+        self.outstanding = max(0, self.outstanding - count)
+
+    def forget(self) -> None:
+        """Note that all requests are gone."""
+        self.outstanding = 0
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether one more request keeps the server busy."""
+        return self.outstanding <= (PULL_REQUESTS - 1) * PULL_MESSAGES
+
+
+def request_body(count: int, max_bytes: int | None) -> bytes:
+    """Return the body of a pull request for ``count`` messages of ``max_bytes`` together."""
+    body = {
+        "batch": count,
+        "expires": int(_EXPIRES_S * _NANOSECONDS),
+        "idle_heartbeat": int(_HEARTBEAT_S * _NANOSECONDS),
+    }
+    if max_bytes is not None:
+        body["max_bytes"] = max_bytes
+    return json.dumps(body).encode()
+
+
+class Puller:
+    """Keeps messages coming as long as ``room`` allows.
+
+    Args:
+        connection: to the server.
+        settings: names of stream and consumer.
+        limits: bounds of a request.
+        room: given the messages already asked for, returns how many more may be asked for now.
+        take: is called with every message.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        limits: Limits,
+        *,
+        room: Callable[[int], int],
+        take: Callable[[Msg], None],
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._limits = limits
+        self._room = room
+        self._take = take
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{settings.nats_stream}.{settings.nats_consumer}"
+        self._ledger = Ledger()
+        self._inbox = ""
+        self._subscription: Subscription | None = None
+        self._broken = asyncio.Event()
+        self._generation = 0
+        self._heard = False
+        self._wants_single = False
+        self.is_active = False
+        self.fault: str | None = None
+
+    @property
+    def outstanding(self) -> int:
+        """Messages asked for that have not come."""
+        return self._ledger.outstanding
+
+    async def run(self) -> None:
+        """Pull for ever; after every break make sure of streams and consumer, and begin anew."""
+        failures = 0
+        while True:
+            await self._connection.client()
+            try:
+                await self._begin()
+            except (*_SERVER_ERRORS, ConfigurationError) as error:
+                failures += 1
+                await self._note_failure(error, failures)
+                continue
+            failures = 0
+            await self._until_broken()
+            await self._end()
+            await asyncio.sleep(SERVER.first_s)
+
+    async def pull(self) -> None:
+        """Ask for messages, if some are wanted and there is room."""
+        while self.is_active and self._ledger.wants_more:
+            count = min(PULL_MESSAGES, self._room(self._ledger.outstanding))
+            if count <= 0:
+                return
+            try:
+                await self._ask(count)
+            except _SERVER_ERRORS as error:
+                self._break(repr(error))
+
+    async def stop(self) -> None:
+        """Stop pulling; returns when every message that was on its way has been taken."""
+        self.is_active = False
+        subscription, self._subscription = self._subscription, None
+        if subscription is None or not self._connection.is_connected:
+            return
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await subscription.drain()  # type: ignore[no-untyped-call]
+        except _SERVER_ERRORS as error:
+            log.warning("the subscription was not drained", extra={"error": repr(error)})
+
+    async def _begin(self) -> None:
+        client = self._connection.connected_client()
+        self._generation = self._connection.generation
+        async with asyncio.timeout(2 * _API_TIMEOUT_S):
+            await provision(client.jetstream(timeout=_API_TIMEOUT_S), self._settings, self._limits)
+        self._inbox = client.new_inbox()
+        self._subscription = await client.subscribe(
+            f"{self._inbox}.*",
+            cb=self._on_message,
+            pending_msgs_limit=8 * PULL_REQUESTS * PULL_MESSAGES,
+            pending_bytes_limit=0,  # bounded by the requests
+        )
+        self._ledger.forget()
+        self._broken.clear()
+        self._wants_single = False
+        self._heard = True
+        self.is_active = True
+        self.fault = None
+        log.info("pulling", extra={"stream": self._settings.nats_stream, "consumer": self._settings.nats_consumer})
+        await self.pull()
+
+    async def _until_broken(self) -> None:
+        loop = asyncio.get_running_loop()
+        heard_s = loop.time()
+        while not self._broken.is_set() and self._connection.generation == self._generation:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CHECK_S):
+                    await self._broken.wait()
+            if self._heard or not self._ledger.outstanding:
+                self._heard = False
+                heard_s = loop.time()
+            elif loop.time() - heard_s > _SILENCE_S:
+                self._break("the server is silent")
+            await self.pull()
+
+    async def _end(self) -> None:
+        self.is_active = False
+        subscription, self._subscription = self._subscription, None
+        if subscription is None:
+            return
+        try:
+            await subscription.unsubscribe()
+        except _SERVER_ERRORS as error:
+            log.debug("the inbox was gone", extra={"error": repr(error)})
+
+    async def _note_failure(self, error: Exception, failures: int) -> None:
+        text = str(error) or repr(error)
+        if text != self.fault:
+            log.error("cannot pull", extra={"error": text})
+        self.fault = text
+        if failures % _ATTEMPTS_BEFORE_RECONNECT == 0 and isinstance(error, TimeoutError):
+            await self._connection.renew()
+        await asyncio.sleep(SERVER.delay_s(failures))
+
+    def _break(self, why: str) -> None:
+        if not self._broken.is_set():
+            log.warning("pulling anew", extra={"reason": why})
+        self.fault = why
+        self._broken.set()
+
+    async def _ask(self, count: int) -> None:
+        single, self._wants_single = self._wants_single, False
+        if single:
+            count = 1
+        body = request_body(count, None if single else self._limits.pull_bytes)
+        self._ledger.asked(count)
+        await self._connection.connected_client().publish(self._next, body, reply=f"{self._inbox}.1")
+
+    async def _on_message(self, message: Msg) -> None:
+        self._heard = True
+        if message.reply:
+            self._ledger.came()
+            self._take(message)
+        else:
+            self._on_status(message.headers or {})
+        if self._ledger.wants_more:
+            await self.pull()
+
+    def _on_status(self, headers: dict[str, str]) -> None:
+        """Credit what a request that ended did not bring; one that tells no number ends them all."""
+        if headers.get(_STATUS) == _HEARTBEAT:
+            return
+        description = headers.get("Description", "")
+        pending = headers.get(_PENDING, "")
+        if not pending.isdigit():
+            self._break(f"{headers.get(_STATUS)} {description}")
+            return
+        self._ledger.called_off(int(pending))
+        if description == _TOO_LARGE:
+            self._wants_single = True
