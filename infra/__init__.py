@@ -1,0 +1,1 @@
+"""Infrastructure: manifests, images, the one-machine runner and the command line."""

@@ -1,0 +1,1 @@
+"""The command line, ``petrosa``. Heavy modules load inside the command that needs them."""

@@ -1,0 +1,94 @@
+"""Ticks by hand: the events that a PingSource would send, posted to the broker of the running system.
+
+At the start of a system every schedule is fired once, so that its results need not wait for the cron; with a feed
+that publishes history first, as soon as that history is stored.
+"""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import ConsumerInfo
+
+from common.events import Event, types
+from common.events.envelope import JSON
+from infra.local.observation import read_feed
+from infra.local.waiting import until
+
+MANUAL: Final = "manual"  # extension of a tick that no cron fired
+_POLL_S: Final = 0.25
+
+
+def tick(schedule: str, source: str, now_ms: int) -> Event:
+    """Return the event of one schedule.
+
+    Args:
+        schedule: its name, as the extension says it.
+        source: the ``source`` attribute of the PingSource's events.
+        now_ms: the present.
+    """
+    return Event(
+        type=types.PING,
+        source=source,
+        time_ms=now_ms,
+        datacontenttype=JSON,
+        data=b"{}",
+        extensions={types.SCHEDULE: schedule, MANUAL: "true"},
+    )
+
+
+async def history_is_stored(feed_file: Path, nats_url: str, market_stream: str, *, timeout_s: float) -> bool:
+    """Wait until the feed's history is published, and handed on by whatever reads it from the server.
+
+    Args:
+        feed_file: where the feed writes how far it came.
+        nats_url: the server.
+        market_stream: the stream that the feed publishes to.
+        timeout_s: after which not to wait any longer.
+
+    Returns:
+        Whether that was seen.
+    """
+
+    async def published() -> bool:
+        progress = read_feed(feed_file)
+        return progress is not None and progress.phase == "live"
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            await until(published, every_s=_POLL_S)
+            await _consumed(nats_url, market_stream)
+    except (TimeoutError, NatsError, OSError):
+        return False
+    return True
+
+
+async def _consumed(nats_url: str, market_stream: str) -> None:
+    """Wait until every consumer has acknowledged what its stream held by now; then the same for the other streams."""
+    client = Client()
+    await client.connect(nats_url, max_reconnect_attempts=-1, error_cb=_quiet)
+    try:
+        # What the bridge hands on lies in the broker's stream before it is acknowledged to the market's.
+        others = [info.config.name or "" for info in await client.jsm().streams_info()]
+        for name in dict.fromkeys((market_stream, *others)):
+            last = (await client.jsm().stream_info(name)).state.last_seq
+            await until(partial(_is_read, client, name, last), every_s=_POLL_S)
+    finally:
+        await client.close()
+
+
+async def _is_read(client: Client, stream: str, last_sequence: int) -> bool:
+    return all(_has_read(consumer, last_sequence) for consumer in await client.jsm().consumers_info(stream))
+
+
+def _has_read(consumer: ConsumerInfo, last_sequence: int) -> bool:
+    if not consumer.num_pending and not consumer.num_ack_pending:
+        return True
+    return consumer.ack_floor is not None and consumer.ack_floor.stream_seq >= last_sequence
+
+
+async def _quiet(_error: Exception) -> None:
+    """Take the client's errors: it reconnects by itself, and the wait has a bound."""

@@ -1,0 +1,139 @@
+"""The state folder of a run: whose data it holds, who uses it now, and where each thing in it lies.
+
+One runner at a time holds a folder. The folder remembers the market and the origin of its data, so that prices of two
+markets, or simulated and real ones, never meet in one store.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from common.errors import ConfigurationError, StateMismatch
+
+_LOG_LIMIT_BYTES: Final = 10 * 1024 * 1024
+_LOGS_KEPT: Final = 3
+
+
+class StateMark(msgspec.Struct, frozen=True):
+    """What a folder remembers: ``market`` (``um``, ``spot``) and ``origin`` (``simulated``, ``external``, ``live``)."""
+
+    market: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """Where the things of a run lie. ``path`` is absolute."""
+
+    path: Path
+
+    @property
+    def run_file(self) -> Path:
+        """The record of the running system (``infra.local.run_record``)."""
+        return self.path / "run.json"
+
+    @property
+    def plan_file(self) -> Path:
+        """The plan of the broker (``infra.local.plan``)."""
+        return self.path / "plan.json"
+
+    @property
+    def workers_file(self) -> Path:
+        """The plan of the function processes (``infra.local.layout``)."""
+        return self.path / "workers.json"
+
+    @property
+    def feed_file(self) -> Path:
+        """How far the feed came; written by the feed."""
+        return self.path / "feed.json"
+
+    @property
+    def nats(self) -> Path:
+        """Folder of the NATS server: configuration and streams."""
+        return self.path / "nats"
+
+    def log(self, part: str) -> Path:
+        """Return the log file of a part."""
+        return self.path / "logs" / f"{part}.log"
+
+
+@contextmanager
+def held_state_folder(path: Path, mark: StateMark) -> Iterator[StateFolder]:
+    """Create the folder when it is missing, and hold it against other runners until the block is left.
+
+    Raises:
+        ConfigurationError: the folder cannot be used, or another runner holds it.
+        StateMismatch: it belongs to another market, or to data of another origin.
+    """
+    folder = StateFolder(path.absolute())
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        (folder.path / "logs").mkdir(exist_ok=True)
+        lock = os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigurationError(
+            f"PETROSA_DATA_DIR: the state folder {folder.path} cannot be used ({error.strerror}): choose another"
+        ) from error
+    try:
+        _acquire(lock, folder.path)
+        _check_mark(folder.path, mark)
+        yield folder
+    finally:
+        os.close(lock)  # gives the lock back, as the end of the process does
+
+
+def _acquire(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        raise ConfigurationError(
+            f"the state folder {path} is in use by another runner (process {holder}): stop that one, "
+            "or choose another folder with PETROSA_DATA_DIR"
+        ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+
+def _check_mark(path: Path, mark: StateMark) -> None:
+    file = path / "state.json"
+    try:
+        stored = msgspec.json.decode(file.read_bytes(), type=StateMark)
+    except FileNotFoundError:
+        write_atomically(file, msgspec.json.encode(mark))
+        return
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(
+            f"{file} is not readable as the mark of a state folder: remove the folder {path}, "
+            "or choose another with PETROSA_DATA_DIR"
+        ) from error
+    if stored != mark:
+        raise StateMismatch(
+            f"the state folder {path} holds {stored.origin} data of the market {stored.market!r}, and this start "
+            f"would add {mark.origin} data of the market {mark.market!r}. Choose another folder with "
+            f"PETROSA_DATA_DIR, start as before, or remove the folder to begin anew"
+        )
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Replace ``file`` so that a reader sees the old or the new content, never a part of one."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(file)
+
+
+def rotate_log(log: Path, limit_bytes: int = _LOG_LIMIT_BYTES) -> None:
+    """Set a log aside when it has grown above the limit; the three newest of those are kept."""
+    if not log.exists() or log.stat().st_size <= limit_bytes:
+        return
+    for number in range(_LOGS_KEPT - 1, 0, -1):
+        older = log.with_name(f"{log.name}.{number}")
+        if older.exists():
+            older.replace(log.with_name(f"{log.name}.{number + 1}"))
+    log.replace(log.with_name(f"{log.name}.1"))

@@ -1,0 +1,207 @@
+"""Keeps the parts of a system running: starts them, starts again what dies, stops them within a bound.
+
+A part that dies is started again at once; one that dies repeatedly within seconds is given a growing pause. Children
+are tied to the runner (``infra.local.tether``), so none outlives it, and sit in sessions of their own, so that Ctrl-C
+in the terminal reaches the runner alone.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from common.errors import PetrosaError
+from infra.local.state_folder import rotate_log
+from infra.local.waiting import until
+
+_TETHER: Final = Path(__file__).with_name("tether.py")
+_QUICK_DEATH_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 5.0
+_PROBE_EVERY_S: Final = 0.05
+_DEATHS_BEFORE_FIRST_READY: Final = 5
+
+Probe = Callable[[], Awaitable[bool]]
+
+
+class PartState(StrEnum):
+    """Where a part stands."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DOWN = "down"
+    ENDED = "ended"
+    STOPPED = "stopped"
+
+
+class PartFailed(PetrosaError):
+    """A part could not be started; the text holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class PartSpec:
+    """What a part is.
+
+    Attributes:
+        name: unique in the system; also the name of its log.
+        command: program and arguments.
+        environment: all its variables.
+        log: file that takes its output.
+        ready: asks whether it does its work; without one it is ready once it runs.
+        url: base of its HTTP endpoints, if it has any.
+        stop_timeout_s: how long it may take to end after SIGTERM.
+        may_end: it may end by itself with status 0, and is then left so.
+        functions: names of the functions that it hosts.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+    ready: Probe | None = None
+    url: str | None = None
+    stop_timeout_s: float = 8.0
+    may_end: bool = False
+    functions: tuple[str, ...] = ()
+
+
+def pause_before_restart_s(quick_deaths: int) -> float:
+    """Return how long to wait after so many deaths in a row, each within seconds of its start."""
+    return 0.0 if quick_deaths <= 1 else min(_LONGEST_PAUSE_S, 0.25 * 2.0 ** (quick_deaths - 2))
+
+
+@dataclass
+class Part:
+    """A part and its present process. ``changed`` is called whenever pid, state or restarts change."""
+
+    spec: PartSpec
+    changed: Callable[["Part"], None]
+    state: PartState = PartState.STARTING
+    restarts: int = 0
+    last_exit: int | None = None
+    _process: asyncio.subprocess.Process | None = None
+    _loop: asyncio.Task[None] | None = None
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _was_ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _given_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def pid(self) -> int | None:
+        """The present process, if one runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self, timeout_s: float = 60.0) -> None:
+        """Start the part and return when it is ready for the first time.
+
+        Raises:
+            PartFailed: it died again and again, or was not ready in time.
+        """
+        self._loop = asyncio.create_task(self._keep_running(), name=f"keep {self.spec.name}")
+        outcomes = [asyncio.create_task(event.wait()) for event in (self._was_ready, self._given_up)]
+        await asyncio.wait(outcomes, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        for outcome in outcomes:
+            outcome.cancel()
+        if not self._was_ready.is_set():
+            raise PartFailed(self._failure(timeout_s))
+
+    async def stop(self) -> None:
+        """Ask the process to end, and kill it when it has not ended in time."""
+        self._stopping.set()
+        if self._loop is None:
+            return
+        self._signal(signal.SIGTERM)
+        done, _ = await asyncio.wait((self._loop,), timeout=self.spec.stop_timeout_s)
+        if not done:
+            self._signal(signal.SIGKILL)
+            await self._loop
+        self._enter(PartState.STOPPED)
+
+    def kill(self) -> None:
+        """End the process and everything that it started, at once, and do not start it again."""
+        self._stopping.set()
+        self._signal(signal.SIGKILL)
+
+    async def _keep_running(self) -> None:
+        quick_deaths = 0
+        while True:
+            began_s = time.monotonic()
+            status = await self._run_once()
+            if self._stopping.is_set():
+                return
+            if status == 0 and self.spec.may_end:
+                self._enter(PartState.ENDED)
+                return
+            self.last_exit = status
+            quick_deaths = quick_deaths + 1 if time.monotonic() - began_s < _QUICK_DEATH_S else 0
+            if not self._was_ready.is_set() and quick_deaths >= _DEATHS_BEFORE_FIRST_READY:
+                self._enter(PartState.DOWN)
+                self._given_up.set()
+                return
+            self.restarts += 1
+            self._enter(PartState.DOWN)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_before_restart_s(quick_deaths))
+                return
+
+    async def _run_once(self) -> int:
+        self._process = await _spawn(self.spec)
+        self._enter(PartState.STARTING)
+        if self._stopping.is_set():  # asked to stop while the process was being made
+            self._signal(signal.SIGTERM)
+        readiness = asyncio.create_task(self._await_ready())
+        try:
+            return await self._process.wait()
+        finally:
+            readiness.cancel()
+
+    async def _await_ready(self) -> None:
+        if self.spec.ready is not None:
+            await until(self.spec.ready, every_s=_PROBE_EVERY_S)
+        self._enter(PartState.READY)
+        self._was_ready.set()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.pid is None:
+            return
+        with suppress(ProcessLookupError):
+            # The part leads a process group of its own; SIGKILL is also meant for what it may have started.
+            (os.killpg if number == signal.SIGKILL else os.kill)(self.pid, number)
+
+    def _enter(self, state: PartState) -> None:
+        self.state = state
+        self.changed(self)
+
+    def _failure(self, timeout_s: float) -> str:
+        if self._given_up.is_set():
+            what = f"ended with status {self.last_exit}, {_DEATHS_BEFORE_FIRST_READY} times in a row"
+        else:
+            what = f"was not ready after {timeout_s:.0f} s"
+        return f"{self.spec.name} {what}. The end of its log ({self.spec.log}):\n{log_tail(self.spec.log)}"
+
+
+async def _spawn(spec: PartSpec) -> asyncio.subprocess.Process:
+    rotate_log(spec.log)
+    with spec.log.open("ab") as output:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *spec.command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=dict(spec.environment),
+            start_new_session=True,
+        )
+
+
+def log_tail(file: Path, lines: int = 15) -> str:
+    """Return the last lines of a log, for an error text."""
+    try:
+        text = file.read_bytes()[-8192:].decode(errors="replace")
+    except FileNotFoundError:
+        return "  (empty)"
+    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (empty)"

@@ -1,0 +1,116 @@
+"""A system while it runs: its parts by stage, and the record of them that others read."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from common.clock import SystemClock
+from infra.local.blueprint import NATS, Blueprint
+from infra.local.configuration import RunOptions
+from infra.local.run_record import PartRecord, RunRecord
+from infra.local.state_folder import StateFolder, write_atomically
+from infra.local.supervisor import Part, PartSpec, PartState
+
+
+class LocalSystem:
+    """Starts and stops the parts of a blueprint and keeps ``run.json``.
+
+    Args:
+        blueprint: the parts.
+        options: what the run was started with.
+        folder: its state folder.
+        note: takes a line for the person at the terminal.
+    """
+
+    def __init__(
+        self, blueprint: Blueprint, options: RunOptions, folder: StateFolder, note: Callable[[str], None]
+    ) -> None:
+        self._options = options
+        self._blueprint = blueprint
+        self._folder = folder
+        self._note = note
+        self._stages = [[Part(spec, self._changed) for spec in stage] for stage in blueprint.stages]
+        self._started_at_ms = SystemClock().now_ms()
+        self._ready = False
+        self._stopping = False
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """All parts by name, in the order of their start."""
+        return {part.spec.name: part for stage in self._stages for part in stage}
+
+    async def start(self) -> None:
+        """Start the parts, each stage when the one before is ready.
+
+        Raises:
+            PartFailed: a part did not start.
+        """
+        for stage in self._stages:
+            await asyncio.gather(*(part.start() for part in stage))
+
+    async def stop(self) -> None:
+        """Stop the parts, the last stage first, and remove the record. Each part has its bound."""
+        self._stopping = True
+        for stage in reversed(self._stages):
+            # The NATS server starts beside the functions and ends after them: their last events go through it.
+            for is_server in (False, True):
+                await asyncio.gather(*(part.stop() for part in stage if (part.spec.name == NATS) is is_server))
+        self._folder.run_file.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """End all parts at once."""
+        self._stopping = True
+        for part in self.parts.values():
+            part.kill()
+
+    def set_ready(self, ready: bool) -> None:
+        """Remember whether the whole system is ready."""
+        if ready != self._ready:
+            self._ready = ready
+            self._write()
+
+    def record(self) -> RunRecord:
+        """Return the record of now."""
+        options = self._options
+        return RunRecord(
+            pid=os.getpid(),
+            started_at_ms=self._started_at_ms,
+            ready=self._ready,
+            url=options.url,
+            nats_url=options.nats_url,
+            broker_url=self._blueprint.broker_url,
+            state_dir=str(self._folder.path),
+            feed=options.feed,
+            market=options.market,
+            isolate=options.isolate,
+            clock=options.clock,
+            schedules=self._blueprint.schedules,
+            parts={name: _record_of(part) for name, part in self.parts.items()},
+        )
+
+    def _changed(self, part: Part) -> None:
+        if self._stopping:
+            return
+        if part.state is PartState.DOWN:
+            self._note(_died(part))
+        elif part.state is PartState.READY and part.restarts:
+            self._note(f"{part.spec.name} is back")
+        elif part.state is PartState.ENDED:
+            self._note(f"{part.spec.name} has ended")
+        self._write()
+
+    def _write(self) -> None:
+        write_atomically(self._folder.run_file, msgspec.json.format(msgspec.json.encode(self.record())))
+
+
+def _record_of(part: Part) -> PartRecord:
+    spec: PartSpec = part.spec
+    return PartRecord(part.pid, part.state, part.restarts, spec.url, str(spec.log), spec.functions)
+
+
+def _died(part: Part) -> str:
+    status = part.last_exit or 0
+    how = f"was killed (signal {-status})" if status < 0 else f"ended (status {status})"
+    return f"{part.spec.name} {how}, starting it again; log: {part.spec.log}"
