@@ -1,0 +1,39 @@
+"""``python -m tests.bench [--only NAME]``: measure, print the table, write ``.bench/latest.json``."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.bench.report import Figure, save, show
+
+# Name → where it is measured. Loaded one by one: a measurement must not pay for the imports of another.
+MEASUREMENTS: Final = {
+    "ingest-handler": ("tests.bench.ingest_handler", "measure"),
+    "ingest-live": ("tests.bench.ingest_system", "live"),
+    "ingest-backlog": ("tests.bench.ingest_system", "backlog"),
+    "ingest-age": ("tests.bench.ingest_system", "age"),
+    "api-candles": ("tests.bench.api", "candles"),
+    "api-analysis": ("tests.bench.api", "analysis"),
+}
+RESULTS: Final = Path(".bench/latest.json")
+
+
+def main() -> int:
+    """Measure what was asked for; 1 when a budget does not hold."""
+    parser = argparse.ArgumentParser(description="Measure against the budgets of the design.")
+    parser.add_argument("--only", choices=MEASUREMENTS, metavar="NAME", help=", ".join(MEASUREMENTS))
+    only = parser.parse_args().only
+    figures: list[Figure] = []
+    for name in [only] if only else MEASUREMENTS:
+        print(f"measuring {name} …", flush=True)
+        module, function = MEASUREMENTS[name]
+        figures += getattr(importlib.import_module(module), function)()
+    show(figures)
+    save(figures, RESULTS)
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
