@@ -29,9 +29,8 @@ REQUESTS: Final = 20_000
 def _living_system() -> Iterator[System]:
     """Run the system on the simulated market: reads are measured while rows keep arriving."""
     with tempfile.TemporaryDirectory() as folder, running_system(Path(folder) / "state", feed="simulate") as system:
-        for pair in PAIRS:
-            for path in (CANDLES, *ANALYSIS):
-                system.wait(lambda url=path.format(pair=pair): bool(_values(system, url)), 90, "no data to read")
+        paths = [path.format(pair=pair) for pair in PAIRS for path in (CANDLES, *ANALYSIS)]
+        system.wait(lambda: all(_values(system, path) for path in paths), 90, "no data to read")
         yield system
 
 
