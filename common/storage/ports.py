@@ -198,6 +198,18 @@ class AnalyticsStore(Protocol):
         """Read documents by ``as_of_ms``."""
         ...
 
+    async def count_documents(
+        self,
+        symbol: str,
+        metric: str,
+        timeframe: str | None,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+    ) -> int:
+        """Count the documents of a range of ``as_of_ms``."""
+        ...
+
     async def newest_as_of(self, metric: str | None = None) -> int | None:
         """Return when the newest document (of a metric) was computed (its ``computed_at_ms``), or nothing."""
         ...

@@ -9,7 +9,7 @@ saw and then by their texts, which is arbitrary and always the same. A correctio
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from common.models.rows import CandleRow, FundingRow
 
@@ -106,5 +106,5 @@ def _funding_successor(incoming: FundingRow, _stored: FundingRow | None) -> Fund
     return incoming
 
 
-CANDLES = Precedence[CandleRow](_candle_key, _candle_rank, _candle_content, _candle_successor)
-FUNDING = Precedence[FundingRow](_funding_key, _funding_rank, _funding_content, _funding_successor)
+CANDLES: Final[Precedence[CandleRow]] = Precedence(_candle_key, _candle_rank, _candle_content, _candle_successor)
+FUNDING: Final[Precedence[FundingRow]] = Precedence(_funding_key, _funding_rank, _funding_content, _funding_successor)

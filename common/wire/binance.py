@@ -153,20 +153,13 @@ _STRUCTS: Final[dict[str, type[Struct]]] = {
 }
 
 
-def decoder(kind: str) -> Callable[[bytes], Envelope[Any]]:
-    """Return a function that decodes messages of ``kind``, the flat form included.
+def decoders(kind: str) -> tuple[Callable[[bytes], Envelope[Any]], Callable[[bytes], Any]]:
+    """Return two functions that decode messages of ``kind``: with an envelope, and in the flat form.
 
-    The function raises ``msgspec.DecodeError``, ``RecursionError`` or ``UnicodeDecodeError``; give the error to
+    The first leaves ``data`` unset when a message is flat; then the second is to be asked. Both raise
+    ``msgspec.DecodeError``, ``RecursionError`` or ``UnicodeDecodeError``; give the error to
     ``common.wire.classify.explain`` for the reason, the field and the text.
     """
     struct = _STRUCTS[kind]
-    wrapped = msgspec.json.Decoder(Envelope[struct]).decode  # type: ignore[valid-type]
-    flat = msgspec.json.Decoder(struct).decode
-
-    def decode(raw: bytes) -> Envelope[Any]:
-        envelope = wrapped(raw)
-        if envelope.data is UNSET:
-            envelope.data = flat(raw)
-        return envelope
-
-    return decode
+    enveloped = msgspec.json.Decoder(Envelope[struct])  # type: ignore[valid-type]
+    return enveloped.decode, msgspec.json.Decoder(struct).decode

@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from common.storage.open import open_market_store
-
 from common.events import Event
 from common.host import Context, event_function
+from common.storage.open import open_market_store
 from functions.ingest.writer import Writer
 
 

@@ -4,7 +4,7 @@ A level is ``["price","quantity"]``. Only digits, points, quotes, commas and bra
 which one pass over the bytes proves; then reading it as numbers proves the rest. Most books need no rewriting.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -15,16 +15,17 @@ from functions.ingest.errors import BadRow
 
 MAX_LEVELS: Final = 20
 _MAX_NUMBER_CHARACTERS: Final = 40
+_MAX_LEVEL_CHARACTERS: Final = 2 * _MAX_NUMBER_CHARACTERS
 _LEVEL_BYTES: Final = b'0123456789.",[]'
 _BLANKS: Final = b" \t"
 
 
 class _Level(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
-    price: float
-    quantity: float
+    price: Annotated[float, msgspec.Meta(gt=0)]
+    quantity: Annotated[float, msgspec.Meta(gt=0)]
 
 
-class _TextLevel(msgspec.Struct, array_like=True, gc=False):
+class _TextLevel(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
     price: str
     quantity: str
 
@@ -53,38 +54,39 @@ def _side(field: str, raw: msgspec.Raw | msgspec.UnsetType, *, best_is_high: boo
         text = text.translate(None, _BLANKS)
         if text.translate(None, _LEVEL_BYTES):
             raise _bad_levels(field)
+    if _is_in_form(text, best_is_high=best_is_high):
+        return text.decode("ascii")
+    return _rewritten(field, text, best_is_high=best_is_high)
+
+
+def _is_in_form(text: bytes, *, best_is_high: bool) -> bool:
+    """Tell whether the levels are strings of positive numbers, few enough, of ordinary length, and in order."""
     try:
         levels = _numbers(text)
     except msgspec.DecodeError:
-        raise _bad_levels(field) from None
-    if _needs_rewriting(levels, text, best_is_high=best_is_high):
-        return _rewritten(field, text, best_is_high=best_is_high)
-    return text.decode("ascii")
-
-
-def _needs_rewriting(levels: list[_Level], text: bytes, *, best_is_high: bool) -> bool:
+        return False
+    count = len(levels)
+    if count > MAX_LEVELS or text.count(b'"') != 4 * count or len(text) > _MAX_LEVEL_CHARACTERS * count + 2:
+        return False
     prices = [level.price for level in levels]
-    return (
-        len(levels) > MAX_LEVELS
-        or 0.0 in prices
-        or 0.0 in [level.quantity for level in levels]
-        or prices != sorted(prices, reverse=best_is_high)
-        or text.count(b'"') != 4 * len(levels)
-        or len(text) > len(levels) * 2 * _MAX_NUMBER_CHARACTERS + 2
-    )
+    return prices == sorted(prices, reverse=best_is_high)
 
 
 def _rewritten(field: str, text: bytes, *, best_is_high: bool) -> str:
     try:
         levels = _texts(text)
-    except msgspec.ValidationError:
+        present = [level for level in levels if _is_present(level)]
+    except ValueError:  # a level that is no pair of strings, or a string that is no number
         raise _bad_levels(field) from None
-    for level in levels:
-        if max(len(level.price), len(level.quantity)) > _MAX_NUMBER_CHARACTERS or float(level.price) <= 0:
-            raise _bad_levels(field)
-    present = [level for level in levels if float(level.quantity) > 0]
     present.sort(key=lambda level: float(level.price), reverse=best_is_high)
     return _encode(present[:MAX_LEVELS]).decode("ascii")
+
+
+def _is_present(level: _TextLevel) -> bool:
+    """Tell whether a level has a quantity; one of zero tells that the level is gone."""
+    if max(len(level.price), len(level.quantity)) > _MAX_NUMBER_CHARACTERS or float(level.price) <= 0:
+        raise ValueError("not a level")
+    return float(level.quantity) > 0
 
 
 def _bad_levels(field: str) -> BadRow:

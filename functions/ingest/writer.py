@@ -1,30 +1,32 @@
 """A batch of raw messages of one kind becomes rows and dead letters, written together."""
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from prometheus_client import Counter
+from msgspec import UNSET
+from prometheus_client import Counter as Metric
 
 from common.clock import Clock
 from common.errors import InvalidEvent
 from common.events import types
 from common.events.envelope import Event
 from common.models.dead_letters import DeadLetter, dead_letter
-from common.models.rows import Family, FundingRow, MarketRow
+from common.models.rows import Family, FundingRow, MarkPriceRow
 from common.storage.ports import MarketStore, WriteCounts
-from common.wire.binance import decoder
+from common.wire.binance import decoders
 from common.wire.classify import explain
 from functions.ingest.errors import BadRow, UnhandledRow
-from functions.ingest.rows import READERS, Rows, latest_plausible_ms
+from functions.ingest.rows import READERS, funding_of, latest_plausible_ms
 
 log = logging.getLogger(__name__)
 
-PROCESSED = Counter("data_manager_messages_processed_total", "Messages whose rows are stored", ["event_type"])
-FAILED = Counter("data_manager_messages_failed_total", "Messages set aside", ["event_type", "error_type"])
-STORED = Counter("petrosa_rows_stored_total", "Rows by what writing them did", ["family", "result"])
-UNHANDLED = Counter("petrosa_messages_unhandled_total", "Sound messages of a kind that is not stored", ["event_type"])
+PROCESSED = Metric("data_manager_messages_processed_total", "Messages whose rows are stored", ["event_type"])
+FAILED = Metric("data_manager_messages_failed_total", "Messages set aside", ["event_type", "error_type"])
+STORED = Metric("petrosa_rows_stored_total", "Rows by what writing them did", ["family", "result"])
+UNHANDLED = Metric("petrosa_messages_unhandled_total", "Sound messages of a kind that is not stored", ["event_type"])
 
 FAMILIES: Final = {
     "trade": Family.TRADES,
@@ -42,11 +44,19 @@ _DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError
 class Batch:
     """What one event held."""
 
-    kind: str
-    rows: list[MarketRow] = field(default_factory=list)
-    funding: list[FundingRow] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    unhandled: dict[str, int] = field(default_factory=dict)
+    unhandled: Counter[str] = field(default_factory=Counter)
+
+    def funding(self) -> list[FundingRow]:
+        """Return the funding rates that the mark prices of the batch state: of each funding time the last."""
+        newest: dict[tuple[str, int | None], MarkPriceRow] = {}
+        for mark in self.rows:
+            key = (mark.symbol, mark.next_funding_time_ms)
+            if key not in newest or newest[key].time_ms <= mark.time_ms:
+                newest[key] = mark
+        rates = map(funding_of, newest.values())
+        return [rate for rate in rates if rate is not None]
 
 
 def kind_of(event: Event) -> str:
@@ -66,30 +76,28 @@ class BatchReader:
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._decode = decoder(kind)
-        self._rows_of = READERS[kind]
+        self._decode, self._decode_flat = decoders(kind)
+        self._row_of = READERS[kind]
 
     def read(self, event: Event, now_ms: int) -> Batch:
         """Return the rows of every good message and a dead letter for every bad one."""
-        batch = Batch(self._kind)
+        batch = Batch()
         latest_ms = latest_plausible_ms(now_ms)
-        decode, rows_of, single = self._decode, self._rows_of, batch.rows.append
+        decode, row_of, keep = self._decode, self._row_of, batch.rows.append
         for raw in event.data.split(b"\n"):
-            if not raw:
-                continue
             try:
-                rows = rows_of(decode(raw), latest_ms)
+                envelope = decode(raw)
+                data = envelope.data
+                if data is UNSET:
+                    data = self._decode_flat(raw)
+                keep(row_of(data, envelope, latest_ms))
             except BadRow as bad:
                 batch.dead_letters.append(self._dead(raw, event, now_ms, bad))
             except UnhandledRow as unhandled:
-                batch.unhandled[unhandled.kind] = batch.unhandled.get(unhandled.kind, 0) + 1
+                batch.unhandled[unhandled.kind] += 1
             except _DECODE_ERRORS as error:
-                batch.dead_letters.append(self._dead(raw, event, now_ms, BadRow(*explain(error, raw))))
-            else:
-                if len(rows) == 1:
-                    single(rows[0])
-                else:
-                    _add(batch, rows)
+                if raw:  # an empty line is no message
+                    batch.dead_letters.append(self._dead(raw, event, now_ms, BadRow(*explain(error, raw))))
         return batch
 
     def _dead(self, raw: bytes, event: Event, now_ms: int, bad: BadRow) -> DeadLetter:
@@ -104,14 +112,6 @@ class BatchReader:
             origin="ingest",
             event_id=event.id,
         )
-
-
-def _add(batch: Batch, rows: Rows) -> None:
-    for row in rows:
-        if isinstance(row, FundingRow):
-            batch.funding.append(row)
-        else:
-            batch.rows.append(row)
 
 
 class Writer:
@@ -141,8 +141,8 @@ class Writer:
         return counts
 
     async def _write(self, kind: str, batch: Batch) -> WriteCounts:
-        if batch.funding and kind == "markprice":
-            return await self._store.write_funding(batch.rows, batch.funding, batch.dead_letters)
+        if kind == "markprice":
+            return await self._store.write_funding(batch.rows, batch.funding(), batch.dead_letters)
         if batch.rows or batch.dead_letters:
             return await self._store.write(FAMILIES[kind], batch.rows, batch.dead_letters)
         return WriteCounts()

@@ -54,7 +54,7 @@ def test_a_candle_is_keyed_by_its_open_time_not_by_the_event() -> None:
 def test_a_mark_price_gives_the_funding_rate_of_the_coming_funding_time() -> None:
     batch = read("markprice", message("markprice"))
     assert isinstance(batch.rows[0], MarkPriceRow)
-    assert batch.funding == [
+    assert batch.funding() == [
         FundingRow("BTCUSDT", 1760976000000, "0.00007214", "64120.07124113", None, 1760963703000, Origin.STREAM)
     ]
 
@@ -63,7 +63,7 @@ def test_a_mark_price_gives_the_funding_rate_of_the_coming_funding_time() -> Non
 def test_a_delivery_contract_has_no_funding(changes: dict[str, Any]) -> None:
     batch = read("markprice", message("markprice", **changes))
     assert len(batch.rows) == 1
-    assert batch.funding == []
+    assert batch.funding() == []
 
 
 def test_a_funding_time_is_rounded_to_the_second() -> None:

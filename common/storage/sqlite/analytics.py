@@ -25,6 +25,10 @@ _SELECT: Final = """
 """
 _ASCENDING: Final = _SELECT.format("ASC")
 _DESCENDING: Final = _SELECT.format("DESC")
+_COUNT: Final = """
+    SELECT count(*) FROM analytics
+    WHERE symbol = ? AND metric = ? AND timeframe = ? AND as_of_ms >= ? AND as_of_ms < ?
+"""
 _DELETE: Final = """
     DELETE FROM analytics
     WHERE rowid IN (SELECT rowid FROM analytics WHERE as_of_ms < ? ORDER BY as_of_ms LIMIT ?)
@@ -55,6 +59,21 @@ class SqliteAnalyticsStore:
         return await self._database.read(
             partial(_documents, symbol=symbol, metric=metric, timeframe=timeframe, window=window)
         )
+
+    async def count_documents(
+        self,
+        symbol: str,
+        metric: str,
+        timeframe: str | None,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+    ) -> int:
+        """Count the documents of a range of ``as_of_ms``."""
+        start = reading.EARLIEST if start_ms is None else start_ms
+        end = reading.LATEST if end_ms is None else end_ms
+        scope = (symbol, metric, timeframe or "")
+        return await self._database.read(partial(_count, values=(*scope, start, end)))
 
     async def newest_as_of(self, metric: str | None = None) -> int | None:
         """Return when the newest document (of a metric) was computed, or nothing."""
@@ -106,6 +125,11 @@ def _documents(
         AnalyticsDocument(symbol, metric, timeframe, as_of_ms, computed_at_ms, _body(text))
         for as_of_ms, computed_at_ms, text in rows
     ]
+
+
+def _count(connection: sqlite3.Connection, values: tuple[object, ...]) -> int:
+    counted: int = connection.execute(_COUNT, values).fetchone()[0]
+    return counted
 
 
 def _body(text: str) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Closed candles as numpy columns. Loaded on the first such read only, because it imports numpy."""
 
 import sqlite3
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,12 +10,21 @@ from common.storage.columns import CandleColumns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SELECT: Final = """
-    SELECT time_ms, open, high, low, close, volume, quote_volume, trades_count, taker_buy_volume FROM candles
-    WHERE symbol = ? AND timeframe = ? AND is_closed AND time_ms >= ? AND time_ms <= ?
-    ORDER BY time_ms DESC LIMIT ?
-"""
-_COLUMNS: Final = 9
+_REQUIRED: Final = ("time_ms", "open", "high", "low", "close", "volume")
+_OPTIONAL: Final = ("quote_volume", "trades_count", "taker_buy_volume")
+# A column as one text costs half of what its values one by one do. All columns are joined in one and the same order,
+# that of the inner query; no number holds a comma.
+_JOINED: Final = ", ".join(
+    [f"group_concat({column})" for column in _REQUIRED]
+    + [f"group_concat(coalesce({column}, 'nan'))" for column in _OPTIONAL]
+)
+_SELECT: Final = f"""
+    SELECT {_JOINED} FROM (
+        SELECT * FROM candles
+        WHERE symbol = ? AND timeframe = ? AND is_closed AND time_ms >= ? AND time_ms <= ?
+        ORDER BY time_ms DESC LIMIT ?
+    )
+"""  # noqa: S608 - names of columns
 _ALL: Final = -1
 
 
@@ -28,17 +36,10 @@ def candle_columns(
     Texts become numbers by ``float()`` itself: SQLite's own conversion rounds some of them differently.
     """
     limit = _ALL if bars is None else bars
-    rows = connection.execute(_SELECT, (symbol, timeframe, *opened, limit)).fetchall()
-    rows.reverse()
-    times, *numbers = zip(*rows, strict=True) if rows else ((),) * _COLUMNS
-    required = (_floats(column, len(rows)) for column in numbers[:5])
-    optional = (_floats(map(_known, column), len(rows)) for column in numbers[5:])
-    return CandleColumns(np.array(times, dtype=np.int64), *required, *optional)
+    joined = connection.execute(_SELECT, (symbol, timeframe, *opened, limit)).fetchone()
+    times, *numbers = (text.split(",") if text else [] for text in joined)
+    return CandleColumns(np.fromiter(map(int, reversed(times)), np.int64, len(times)), *map(_floats, numbers))
 
 
-def _floats(column: Iterable[Any], count: int) -> "NDArray[np.float64]":
-    return np.fromiter(map(float, column), np.float64, count)
-
-
-def _known(value: object) -> object:
-    return "nan" if value is None else value
+def _floats(texts: list[str]) -> "NDArray[np.float64]":
+    return np.fromiter(map(float, reversed(texts)), np.float64, len(texts))

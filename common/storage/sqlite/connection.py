@@ -133,7 +133,7 @@ class Database:
         connection = self._connect("rwc" if create else "rw", self._timeout_s)
         try:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-            _enter_wal(connection, time.monotonic() + self._timeout_s)
+            enter_wal(connection, self._timeout_s)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
             connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
@@ -234,8 +234,9 @@ async def _in_thread(executor: Executor, call: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(executor, call)
 
 
-def _enter_wal(connection: sqlite3.Connection, deadline: float) -> None:
+def enter_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
     """Switch the file to a write-ahead log; SQLite does not wait by itself for the lock that this takes."""
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

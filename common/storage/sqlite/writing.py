@@ -96,7 +96,7 @@ def _write_part(connection: sqlite3.Connection, family: Family, rows: Sequence[M
 
 def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
     before = connection.total_changes
-    connection.executemany(statement, rows)
+    connection.executemany(statement, map(tuple, rows))  # sqlite3 binds plain tuples faster than named ones
     return connection.total_changes - before
 
 

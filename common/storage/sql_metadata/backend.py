@@ -1,0 +1,123 @@
+"""What the metadata store needs to know of the database under it, and the backend on a file of one machine."""
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import QueuePool
+
+from common.storage.sql_metadata.tables import METADATA
+from common.storage.sqlite import faults, files
+from common.storage.sqlite.connection import enter_wal
+
+FILE_NAME: Final = "metadata.db"
+_FILE: Final = "file"
+
+# Execution option of a transaction that is going to write.
+WRITES: Final = "petrosa_writes"
+
+
+class Backend(Protocol):
+    """One kind of database. Every method runs in a worker thread."""
+
+    @property
+    def name(self) -> str:
+        """Name of the store in answers."""
+        ...
+
+    @property
+    def engine(self) -> Engine:
+        """Where connections come from."""
+        ...
+
+    def prepare(self) -> None:
+        """Create the tables where they are missing; costs nothing once that is done.
+
+        Raises:
+            StoreUnavailable: the database is known to be away.
+        """
+        ...
+
+    def is_fault(self, error: DBAPIError) -> bool:
+        """Tell whether the database was at fault, and not the statement."""
+        ...
+
+    def require_space(self) -> None:
+        """Raise ``StoreUnavailable`` when it is known that nothing more could be written."""
+        ...
+
+
+class SqliteBackend:
+    """An SQLite file: write-ahead log, the write lock taken at once, connections to a lost file dropped.
+
+    Args:
+        folder: the state folder; the file in it is made on first use.
+        busy_timeout_ms: how long to wait for another process that writes.
+        connections: how many are kept open; not more are needed than threads that ask.
+    """
+
+    name = "sqlite"
+
+    def __init__(self, folder: Path, *, busy_timeout_ms: int, connections: int) -> None:
+        self._path = folder / FILE_NAME
+        self._timeout_s = busy_timeout_ms / 1000
+        self._prepared: files.FileIdentity | None = None
+        self._preparing = threading.Lock()
+        self.engine = create_engine(
+            f"sqlite:///{self._path.absolute()}",
+            poolclass=QueuePool,
+            pool_size=connections,
+            max_overflow=0,
+            connect_args={"timeout": self._timeout_s, "isolation_level": None, "check_same_thread": False},
+        )
+        event.listen(self.engine, "connect", self._configure)
+        event.listen(self.engine, "checkout", self._check)
+        event.listen(self.engine, "begin", _begin)
+
+    def prepare(self) -> None:
+        """Create the tables in a file that has none.
+
+        Raises:
+            StoreUnavailable: the file was there before and is missing.
+        """
+        found = files.identity(self._path)
+        if found is not None and found == self._prepared:
+            return
+        with self._preparing:
+            if found is None and self._prepared is not None:
+                raise files.missing(self._path)
+            files.make_folder(self._path)
+            with self.engine.execution_options(**{WRITES: True}).begin() as connection:
+                METADATA.create_all(connection)
+            self._prepared = files.identity(self._path)
+
+    def is_fault(self, error: DBAPIError) -> bool:
+        """Tell locks, full disks and unreadable files from bugs; after the worse ones all connections are renewed."""
+        cause = error.orig
+        if not isinstance(cause, sqlite3.Error) or not faults.may_pass(cause):
+            return False
+        if faults.breaks_connection(cause):
+            self.engine.dispose()
+        return True
+
+    def require_space(self) -> None:
+        """Look for room on the disk."""
+        files.require_space(self._path)
+
+    def _configure(self, connection: sqlite3.Connection, record: Any) -> None:
+        enter_wal(connection, self._timeout_s)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        record.info[_FILE] = files.identity(self._path)
+
+    def _check(self, _connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
+        if record.info.get(_FILE) != files.identity(self._path):
+            raise DisconnectionError(f"{self._path} was replaced")
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and takes the write lock later fails when another one wrote in between.
+    writes = connection.get_execution_options().get(WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
