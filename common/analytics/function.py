@@ -40,8 +40,8 @@ Load = Callable[[MarketStore, AnalyticsRequested], Awaitable[Inputs | Missing]]
 Compute = Callable[[Inputs], Sequence[Result]]
 
 DOCUMENTS = Counter("data_manager_analytics_documents_total", "Requests by what became of them", ["metric", "result"])
-CYCLE_SECONDS = Histogram(
-    "data_manager_analytics_cycle_seconds",
+SECONDS = Histogram(
+    "data_manager_analytics_seconds",
     "Time that one request took in each of its parts: load, compute, save",
     ["metric", "part"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
@@ -137,7 +137,7 @@ class Calculation(Generic[Inputs]):
     def _timed(self, part: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        CYCLE_SECONDS.labels(self.metric.name, part).observe(time.perf_counter() - started)
+        SECONDS.labels(self.metric.name, part).observe(time.perf_counter() - started)
 
 
 def calculator_function(metric: Metric, *, load: Load[Inputs], compute: Compute[Inputs]) -> HttpTarget:

@@ -7,7 +7,16 @@ answer, and describes itself in the OpenAPI document.
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from common.errors import InvalidRequest
@@ -82,6 +91,24 @@ class Query(BaseModel):
     """A set of query parameters. Unknown ones are ignored; equal ones are equal keys."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RangeQuery(Query):
+    """Which rows of a series: the newest before ``end``, or the first from ``start`` on."""
+
+    start: Start = None
+    end: End = None
+    limit: Limit = 100
+    offset: Offset = 0
+    sort_order: SortOrder = "asc"
+
+    @field_validator("end")
+    @classmethod
+    def _not_before_start(cls, end_ms: int | None, info: ValidationInfo) -> int | None:
+        start_ms = info.data.get("start")
+        if start_ms is not None and end_ms is not None and end_ms < start_ms:
+            raise expected("an instant that is not before start")
+        return end_ms
 
 
 class Pagination(BaseModel):

@@ -1,5 +1,6 @@
 """What all indicators share: array types that name their rank, windows, and how missing rows are left out."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Final, TypeAlias
@@ -57,6 +58,16 @@ def all_positive(*columns: FloatArray1D) -> BoolArray1D:
     for column in columns:
         valid = valid & (column > 0)
     return valid
+
+
+def whole_candles(high: FloatArray1D, low: FloatArray1D, *others: FloatArray1D) -> BoolArray1D:
+    """Return which rows have finite prices above zero and a high that is not below the low, shape ``(n,)``.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    require_series(high, low, *others)
+    return all_positive(high, low, *others) & (high >= low)
 
 
 def over_valid(kernel: Kernel, *columns: FloatArray1D, valid: BoolArray1D | None = None) -> FloatArray1D:
@@ -141,10 +152,18 @@ def scaled_deviations(values: FloatArray1D) -> FloatArray1D:
     """
     if not len(values):
         return values
-    with np.errstate(over="ignore", invalid="ignore"):
-        rows, _ = row_deviations(values[np.newaxis, :])
-    deviations: FloatArray1D = rows[0]
+    deviations: FloatArray1D = row_deviations(near_one(values)[np.newaxis, :])[0][0]
     return deviations
+
+
+def near_one(values: FloatArray1D) -> FloatArray1D:
+    """Return values times the power of two that brings the largest finite one near 1, so that no sum overflows.
+
+    Only exponents change: apart from values that vanish beside the largest, the result is exact.
+    """
+    largest = np.abs(values).max(initial=0.0, where=np.isfinite(values))
+    scaled: FloatArray1D = np.ldexp(values, -np.frexp(largest)[1])
+    return scaled
 
 
 def smoothed(values: FloatArray1D, seed_rows: int, weight: float) -> FloatArray1D:
@@ -164,6 +183,11 @@ def smoothed(values: FloatArray1D, seed_rows: int, weight: float) -> FloatArray1
     # One step per row in Python floats: a blocked form in numpy is no faster at these lengths, and less exact.
     path = accumulate(values[seed_rows:].tolist(), lambda state, value: state + weight * (value - state), initial=seed)
     return warmed_up(np.fromiter(path, np.float64, len(values) - seed_rows + 1), len(values))
+
+
+def finite_or_nan(value: float) -> float:
+    """Return ``value``, or NaN when it left the range of a double."""
+    return value if math.isfinite(value) else NAN
 
 
 def warmed_up(values: FloatArray1D, rows: int) -> FloatArray1D:

@@ -7,7 +7,7 @@ import numpy as np
 from common.indicators.arrays import (
     FloatArray1D,
     FloatArray2D,
-    over_valid,
+    all_over_valid,
     over_windows,
     require_window,
     row_deviations,
@@ -41,10 +41,14 @@ def bollinger_bands(close: FloatArray1D, window: int = 20, deviations: float = 2
     Raises:
         ValueError: the window is below 1.
     """
+    require_window(window)
+    return BollingerBands(*all_over_valid(lambda values: _bands(values, window, deviations), close))
+
+
+def _bands(close: FloatArray1D, window: int, deviations: float) -> tuple[FloatArray1D, ...]:
     middle = sma(close, window)
     distance = deviations * rolling_std(close, window, ddof=0)
-    width = over_valid(lambda m, d: 2 * d / m, middle, distance)
-    return BollingerBands(middle, middle + distance, middle - distance, width)
+    return middle, middle + distance, middle - distance, 2 * distance / middle
 
 
 def z_score(series: FloatArray1D, window: int, ddof: int = 0) -> FloatArray1D:

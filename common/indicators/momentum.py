@@ -13,6 +13,7 @@ from common.indicators.arrays import (
     row_mean,
     smoothed,
     warmed_up,
+    whole_candles,
 )
 
 
@@ -63,12 +64,13 @@ def true_range(high: FloatArray1D, low: FloatArray1D, close: FloatArray1D) -> Fl
         close: shape ``(n,)``.
 
     Returns:
-        Shape ``(n,)``, price, first value at index 1.
+        Shape ``(n,)``, price, first value at index 1. Rows that are no candle are left out.
 
     Raises:
         ValueError: the shapes differ.
     """
-    return over_valid(lambda h, lo, c: warmed_up(_true_range(h, lo, c), len(c)), high, low, close)
+    whole = whole_candles(high, low, close)
+    return over_valid(lambda h, lo, c: warmed_up(_true_range(h, lo, c), len(c)), high, low, close, valid=whole)
 
 
 def atr(high: FloatArray1D, low: FloatArray1D, close: FloatArray1D, period: int = 14) -> FloatArray1D:
@@ -81,14 +83,18 @@ def atr(high: FloatArray1D, low: FloatArray1D, close: FloatArray1D, period: int 
         period: bars per average.
 
     Returns:
-        Shape ``(n,)``, price, first value at index ``period``. Divide by the close for a relative measure.
+        Shape ``(n,)``, price, first value at index ``period``. Rows that are no candle are left out.
 
     Raises:
         ValueError: the shapes differ or the period is below 1.
     """
     require_window(period)
     return over_valid(
-        lambda h, lo, c: warmed_up(smoothed(_true_range(h, lo, c), period, 1 / period), len(c)), high, low, close
+        lambda h, lo, c: warmed_up(smoothed(_true_range(h, lo, c), period, 1 / period), len(c)),
+        high,
+        low,
+        close,
+        valid=whole_candles(high, low, close),
     )
 
 
@@ -117,12 +123,14 @@ def directional_movement(
 
     Returns:
         ±DI with the first value at index ``period``, ADX at ``2 · period - 1``; NaN while the price has never moved.
+        Rows that are no candle are left out.
 
     Raises:
         ValueError: the shapes differ or the period is below 1.
     """
     require_window(period)
-    movement = all_over_valid(lambda h, lo, c: _directional_movement(h, lo, c, period), high, low, close)
+    whole = whole_candles(high, low, close)
+    movement = all_over_valid(lambda h, lo, c: _directional_movement(h, lo, c, period), high, low, close, valid=whole)
     return DirectionalMovement(*movement)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from common.indicators.arrays import NAN, FloatArray1D, require_series
+from common.indicators.arrays import NAN, FloatArray1D, finite_or_nan, require_series
 
 _BIPOWER_SCALE: Final = math.pi / 2  # 1 ÷ E|z|² of a standard normal z
 
@@ -21,7 +21,8 @@ def realized_variance(returns: FloatArray1D) -> float:
     """
     require_series(returns)
     valid = returns[np.isfinite(returns)]
-    return float((valid**2).sum()) if len(valid) else NAN
+    with np.errstate(over="ignore"):
+        return finite_or_nan(float((valid**2).sum())) if len(valid) else NAN
 
 
 def bipower_variation(returns: FloatArray1D) -> float:
@@ -39,11 +40,13 @@ def bipower_variation(returns: FloatArray1D) -> float:
         Variance of the period, NaN without a pair of neighbours.
     """
     require_series(returns)
-    size = np.abs(returns)
-    products = size[1:] * size[:-1]
-    products = products[np.isfinite(products)]
-    count = np.count_nonzero(np.isfinite(returns))
-    return _BIPOWER_SCALE * count / len(products) * float(products.sum()) if len(products) else NAN
+    valid = np.isfinite(returns)
+    pairs = valid[1:] & valid[:-1]
+    if not pairs.any():
+        return NAN
+    with np.errstate(over="ignore"):
+        total = float(np.abs(returns[1:][pairs] * returns[:-1][pairs]).sum())
+    return finite_or_nan(_BIPOWER_SCALE * np.count_nonzero(valid) / np.count_nonzero(pairs) * total)
 
 
 def jump_share(returns: FloatArray1D) -> float:
@@ -60,4 +63,5 @@ def jump_share(returns: FloatArray1D) -> float:
     if scale == 0:
         return NAN
     scaled = returns / scale  # the share has no unit, and squares of tiny returns would vanish
-    return max(0.0, 1 - bipower_variation(scaled) / realized_variance(scaled))
+    bipower = bipower_variation(scaled)
+    return max(0.0, 1 - bipower / realized_variance(scaled)) if math.isfinite(bipower) else NAN

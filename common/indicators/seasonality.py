@@ -14,7 +14,7 @@ from common.indicators.arrays import (
     require_window,
     scaled_deviations,
 )
-from common.indicators.spectrum import interpolated, linear_residuals
+from common.indicators.spectrum import filled_deviations, linear_residuals
 
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
@@ -153,16 +153,17 @@ def seasonality_strength(series: FloatArray1D, period: int) -> float:
         period: rows per period (24 for a day of 1h candles), at least 2.
 
     Returns:
-        0 to 1; NaN with fewer than three periods or when nothing is left beside the trend.
+        0 to 1; NaN with fewer than three periods or 32 rows, with more than a tenth missing, or when nothing is left
+        beside the trend.
 
     Raises:
         ValueError: the period is below 2.
     """
     require_series(series)
     require_window(period, 2)
-    if len(series) < 3 * period or not np.isfinite(series).any():
+    levels = filled_deviations(series)
+    if len(levels) < 3 * period:
         return NAN
-    levels = scaled_deviations(interpolated(series))
     half = period // 2
     weights = np.ones(2 * half + 1)
     weights[[0, -1]] = 0.5 if period % 2 == 0 else 1.0

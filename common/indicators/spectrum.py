@@ -10,7 +10,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from common.indicators.arrays import NAN, FloatArray1D, require_series, require_window, row_deviations
+from common.indicators.arrays import (
+    NAN,
+    FloatArray1D,
+    near_one,
+    require_series,
+    require_window,
+    scaled_deviations,
+)
 from common.indicators.distributions import chi_squared_sf
 from common.indicators.statistics import autocorrelation
 
@@ -48,7 +55,7 @@ def welch(series: FloatArray1D, segment: int = 256) -> SpectralDensity:
     The mean of each segment is removed.
 
     Args:
-        series: evenly spaced values, for instance log returns, shape ``(n,)``. Missing ones count as the mean.
+        series: evenly spaced values, for instance log returns, shape ``(n,)``. Missing ones are interpolated.
         segment: rows per segment; the whole series when it is shorter.
 
     Returns:
@@ -59,17 +66,17 @@ def welch(series: FloatArray1D, segment: int = 256) -> SpectralDensity:
     """
     require_series(series)
     require_window(segment, 8)
-    scaled, scale = _scaled(series)
-    if not len(scaled):
-        return SpectralDensity(np.empty(0), np.empty(0), 0)
-    rows = min(segment, len(scaled))
-    pieces = np.lib.stride_tricks.sliding_window_view(scaled, rows)[:: rows - rows // 2]
-    window = _hann(rows)
-    centred = pieces - pieces.mean(axis=1, keepdims=True)
-    power = (np.abs(np.fft.rfft(centred * window, axis=1)) ** 2).mean(axis=0) / float(window @ window)
-    power[1 : (rows + 1) // 2] *= 2
-    with np.errstate(over="ignore", under="ignore"):
-        return SpectralDensity(np.arange(len(power)) / rows, power * scale**2, len(pieces))
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = _filled(series)
+        rows = min(segment, len(values))
+        if not rows:
+            return SpectralDensity(np.empty(0), np.empty(0), 0)
+        pieces = np.lib.stride_tricks.sliding_window_view(values, rows)[:: rows - rows // 2]
+        window = _hann(rows)
+        centred = pieces - pieces.mean(axis=1, keepdims=True)
+        power = (np.abs(np.fft.rfft(centred * window, axis=1)) ** 2).mean(axis=0) / float(window @ window)
+        power[1 : (rows + 1) // 2] *= 2
+    return SpectralDensity(np.arange(len(power)) / rows, power, len(pieces))
 
 
 def spectral_peaks(series: FloatArray1D, segment: int = 256, count: int = 5) -> list[SpectralPeak]:
@@ -89,7 +96,7 @@ def spectral_peaks(series: FloatArray1D, segment: int = 256, count: int = 5) -> 
     Raises:
         ValueError: the segment is below 8.
     """
-    scaled, _ = _scaled(series)
+    scaled = filled_deviations(series)
     density = welch(scaled, segment)
     power = density.power[1 : (min(segment, len(scaled)) + 1) // 2]
     if not power.sum() > 0:
@@ -124,7 +131,7 @@ def dominant_cycle(series: FloatArray1D) -> float:
         Bars per cycle; NaN when no cycle is significant, with fewer than 32 rows or more than a tenth missing.
     """
     require_series(series)
-    scaled, _ = _scaled(series)
+    scaled = filled_deviations(series)
     rows = len(scaled)
     residuals = linear_residuals(scaled, np.arange(rows, dtype=np.float64)) if rows else scaled
     if not rows or np.abs(residuals).max() < _ROUNDING:
@@ -154,27 +161,24 @@ def linear_residuals(values: FloatArray1D, position: FloatArray1D) -> FloatArray
     return residuals
 
 
-def interpolated(series: FloatArray1D) -> FloatArray1D:
-    """Return the series with missing values on the straight line between their neighbours, shape ``(n,)``.
+def filled_deviations(series: FloatArray1D) -> FloatArray1D:
+    """Return deviations from the mean, scaled to at most 1, with missing values on the line between their neighbours.
 
-    Missing values at the ends take the nearest one. A series without any value is returned as it is.
+    Missing values at the ends take the nearest one.
+
+    Returns:
+        Shape ``(n,)``; zeros for a flat series; empty with fewer than 32 rows or more than a tenth of them missing.
     """
-    valid = np.isfinite(series)
-    if valid.all() or not valid.any():
-        return series
-    rows = np.arange(len(series))
-    return np.interp(rows, rows[valid], series[valid])
+    return scaled_deviations(_filled(near_one(series)))
 
 
-def _scaled(series: FloatArray1D) -> tuple[FloatArray1D, float]:
-    """Deviations from the mean scaled to at most 1 and their scale; empty when there is too little to transform."""
+def _filled(series: FloatArray1D) -> FloatArray1D:
+    """The series with missing values interpolated; empty when there is too little of it."""
     valid = np.isfinite(series)
     if len(series) < _MIN_ROWS or valid.mean() < 1 - _MAX_MISSING:
-        return np.empty(0), 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        rows, scale = row_deviations(interpolated(series)[np.newaxis, :])
-    scaled: FloatArray1D = rows[0]
-    return scaled, float(scale[0])
+        return np.empty(0)
+    rows = np.arange(len(series))
+    return np.interp(rows, rows[valid], series[valid])
 
 
 def _hann(rows: int) -> FloatArray1D:

@@ -9,18 +9,16 @@ from typing import Final
 import numpy as np
 
 from common.indicators.arrays import (
-    BoolArray1D,
     FloatArray1D,
     FloatArray2D,
     IntArray1D,
-    all_positive,
     over_valid,
     over_windows,
-    require_series,
     require_window,
     row_deviations,
     row_mean,
     smoothed,
+    whole_candles,
     windowed,
 )
 from common.indicators.returns import adjacent, log_ratio
@@ -99,7 +97,7 @@ def parkinson(high: FloatArray1D, low: FloatArray1D, window: int) -> FloatArray1
         ValueError: the shapes differ or the window is below 1.
     """
     require_window(window)
-    valid = _is_candle(high, low)
+    valid = whole_candles(high, low)
     return over_valid(lambda h, lo: _root_mean(_parkinson_terms(h, lo), window), high, low, valid=valid)
 
 
@@ -124,7 +122,7 @@ def garman_klass(
         ValueError: the shapes differ or the window is below 1.
     """
     require_window(window)
-    valid = _is_candle(high, low, open_, close)
+    valid = whole_candles(high, low, open_, close)
     return over_valid(
         lambda o, h, lo, c: _root_mean(_garman_klass_terms(o, h, lo, c), window), open_, high, low, close, valid=valid
     )
@@ -151,7 +149,7 @@ def rogers_satchell(
         ValueError: the shapes differ or the window is below 1.
     """
     require_window(window)
-    valid = _is_candle(high, low, open_, close)
+    valid = whole_candles(high, low, open_, close)
     return over_valid(
         lambda o, h, lo, c: _root_mean(_rogers_satchell_terms(o, h, lo, c), window),
         open_,
@@ -194,7 +192,7 @@ def yang_zhang(
         ValueError: the shapes differ or the window is below 2.
     """
     require_window(window, 2)
-    candle = _is_candle(high, low, open_, close)
+    candle = whole_candles(high, low, open_, close)
     valid = adjacent(len(close), open_time_ms, interval_ms) & candle
     valid[1:] &= candle[:-1]
     close_before = np.roll(close, 1)  # row 0 is never valid, so its wrapped value is not used
@@ -232,12 +230,6 @@ def ewma_volatility(returns: FloatArray1D, decay: float = RISKMETRICS_DECAY, see
     if not 0 < decay < 1:
         raise ValueError(f"decay must lie between 0 and 1, was {decay}")
     return over_valid(lambda values: np.sqrt(smoothed(values**2, seed_bars, 1 - decay)), returns)
-
-
-def _is_candle(high: FloatArray1D, low: FloatArray1D, *others: FloatArray1D) -> BoolArray1D:
-    """Return which rows have positive finite prices and a high that is not below the low."""
-    require_series(high, low, *others)
-    return all_positive(high, low, *others) & (high >= low)
 
 
 def _parkinson_terms(high: FloatArray1D, low: FloatArray1D) -> FloatArray1D:

@@ -6,6 +6,7 @@ from common.indicators.arrays import (
     NAN,
     FloatArray1D,
     all_finite,
+    finite_or_nan,
     over_valid,
     over_windows,
     require_series,
@@ -29,7 +30,8 @@ def volume_delta(volume: FloatArray1D, taker_buy_volume: FloatArray1D) -> float:
     """
     if not _is_complete(volume, taker_buy_volume):
         return NAN
-    return _finite(float((2 * taker_buy_volume - volume).sum()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return finite_or_nan(float((2 * taker_buy_volume - volume).sum()))
 
 
 def taker_buy_ratio(volume: FloatArray1D, taker_buy_volume: FloatArray1D) -> float:
@@ -104,7 +106,7 @@ def amihud_illiquidity(returns: FloatArray1D, quote_volume: FloatArray1D) -> flo
         return NAN
     with np.errstate(over="ignore"):
         impact = np.abs(returns[valid]) / quote_volume[valid]
-    return _finite(float(impact.sum()) / len(impact))
+        return finite_or_nan(float(impact.sum()) / len(impact))
 
 
 def volume_spike_ratio(volume: FloatArray1D, window: int = 20) -> FloatArray1D:
@@ -136,10 +138,6 @@ def _ratio_of_sums(numerator: FloatArray1D, denominator: FloatArray1D) -> float:
     """Σ numerator ÷ Σ denominator; NaN when a value is missing or the denominator is not above zero."""
     if not _is_complete(numerator, denominator):
         return NAN
-    total = float(denominator.sum())
-    return _finite(float(numerator.sum()) / total) if total > 0 else NAN
-
-
-def _finite(value: float) -> float:
-    """Return ``value``, or NaN when it left the range of a double."""
-    return value if np.isfinite(value) else NAN
+    with np.errstate(over="ignore", invalid="ignore"):
+        total, part = float(denominator.sum()), float(numerator.sum())
+    return finite_or_nan(part / total) if total > 0 else NAN

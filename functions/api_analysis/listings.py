@@ -34,7 +34,7 @@ class Listing:
 
     def fields_of(self, method: str | None) -> Mapping[str, str]:
         """Return the fields to show: the one that ``method`` names, or else all."""
-        return {method: self.fields[method]} if method in self.fields else self.fields
+        return self.fields if method is None or method not in self.fields else {method: self.fields[method]}
 
 
 def _same(*names: str) -> dict[str, str]:

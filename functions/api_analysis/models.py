@@ -7,23 +7,20 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from common.host.parameters import End, Limit, Offset, Pagination, Pair, Period, Query, SortOrder, Start, one_of
+from common.host.parameters import Limit, Pagination, Pair, Period, RangeQuery, SortOrder, one_of
 from functions.api_analysis.listings import Listing
 
 DEFAULT_LIMIT: Final = 10
 
 
-class ListingQuery(Query):
-    """Which documents: the newest before ``end``, or the first from ``start`` on, by the instant they are about."""
+class ListingQuery(RangeQuery):
+    """Which documents, by the instant that they are about. The newest come first."""
 
     pair: Pair
     period: Period
     method: str | None = None
     window: str = ""
-    start: Start = None
-    end: End = None
     limit: Limit = DEFAULT_LIMIT
-    offset: Offset = 0
     sort_order: SortOrder = "desc"
 
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
-from common.host.parameters import End, Limit, Offset, Pair, Period, Query, SortOrder, Start, expected
+from common.host.parameters import Pair, Period, Query, RangeQuery
 
 
 class PairQuery(Query):
@@ -13,22 +13,10 @@ class PairQuery(Query):
     pair: Pair
 
 
-class SeriesQuery(PairQuery):
-    """Which rows of a series: the newest before ``end``, or the first from ``start`` on."""
+class SeriesQuery(RangeQuery):
+    """Which rows of a pair's series."""
 
-    start: Start = None
-    end: End = None
-    limit: Limit = 100
-    offset: Offset = 0
-    sort_order: SortOrder = "asc"
-
-    @field_validator("end")
-    @classmethod
-    def _not_before_start(cls, end_ms: int | None, info: ValidationInfo) -> int | None:
-        start_ms = info.data.get("start")
-        if start_ms is not None and end_ms is not None and end_ms < start_ms:
-            raise expected("an instant that is not before start")
-        return end_ms
+    pair: Pair
 
 
 class CandlesQuery(SeriesQuery):

@@ -8,7 +8,7 @@ from common.errors import TemporaryError
 from common.storage.ports import MarketStore, MetadataStore
 from common.times import SECOND_MS
 from functions.api_health.models import State
-from functions.api_health.resources import Deferred, Resources
+from functions.api_health.resources import Resources
 
 ANSWER_TIMEOUT_S: Final = 2.0
 # A cycle may start late and take its time; two intervals without one is a cycle missed.
@@ -58,15 +58,15 @@ async def _bridge(resources: Resources) -> State:
     return State.HEALTHY if await resources.bridge.is_ready() else State.UNHEALTHY
 
 
-async def _store(store: Deferred[MarketStore] | Deferred[MetadataStore]) -> State:
-    await (await store.open()).ping(write=True)
+async def _store(store: MarketStore | MetadataStore) -> State:
+    await store.ping(write=True)
     return State.HEALTHY
 
 
 async def _auditor(resources: Resources) -> State:
     if not resources.settings.enable_auditor:
         return State.NOT_CONFIGURED
-    newest = await (await resources.metadata.open()).latest_health()
+    newest = await resources.metadata.latest_health()
     newest_ms = max((metric.time_ms for metric in newest), default=None)
     return _cycle_state(newest_ms, resources.clock.now_ms(), resources.settings.audit_interval)
 
@@ -74,7 +74,7 @@ async def _auditor(resources: Resources) -> State:
 async def _analytics(resources: Resources) -> State:
     if not resources.settings.enable_analytics:
         return State.NOT_CONFIGURED
-    newest_ms = await (await resources.analytics.open()).newest_as_of()
+    newest_ms = await resources.analytics.newest_as_of()
     return _cycle_state(newest_ms, resources.clock.now_ms(), resources.settings.analytics_interval)
 
 

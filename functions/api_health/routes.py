@@ -62,15 +62,14 @@ def _add_probes(api: FastAPI, resources: Resources) -> None:
 def _add_scores(api: FastAPI, resources: Resources) -> None:
     @api.get("/health/summary", response_model=Summary, summary="Health over all datasets")
     async def summary() -> JsonResponse:
-        store = await resources.metadata.open()
-        metrics = await store.latest_health()
+        metrics = await resources.metadata.latest_health()
         newest_ms = max((metric.time_ms for metric in metrics), default=None)
         return JsonResponse(
             {
                 "data": summary_of(metrics).model_dump(),
                 "metadata": {
                     "last_updated": None if newest_ms is None else to_iso(newest_ms),
-                    "source": store.name,
+                    "source": resources.metadata.name,
                 },
                 "parameters": {},
             }
@@ -83,7 +82,7 @@ def _add_scores(api: FastAPI, resources: Resources) -> None:
         responses={404: {"description": "The pair was never audited."}},
     )
     async def health(query: Annotated[HealthQuery, fastapi.Query()]) -> JsonResponse:
-        metrics = await (await resources.metadata.open()).latest_health(query.pair)
+        metrics = await resources.metadata.latest_health(query.pair)
         if query.period is None:
             metrics = [metric for metric in metrics if metric.dataset_id.startswith(_CANDLES)]
         else:
@@ -91,7 +90,6 @@ def _add_scores(api: FastAPI, resources: Resources) -> None:
             metrics = [metric for metric in metrics if metric.dataset_id == wanted]
         if not metrics:
             raise NotFound(f"No health metrics available for {query.pair}, which was never audited")
-        market = await resources.market.open()
         subject = {"pair": query.pair, "period": query.period}
         return JsonResponse(
             {
@@ -99,7 +97,7 @@ def _add_scores(api: FastAPI, resources: Resources) -> None:
                 "health": health_of(metrics).model_dump(),
                 "metadata": {
                     "last_audit": to_iso(max(metric.time_ms for metric in metrics)),
-                    "data_source": market.name,
+                    "data_source": resources.market.name,
                 },
                 "parameters": subject,
             }
@@ -109,15 +107,14 @@ def _add_scores(api: FastAPI, resources: Resources) -> None:
 def _add_dead_letters(api: FastAPI, resources: Resources) -> None:
     @api.get("/health/dead-letters", response_model=DeadLettersAnswer, summary="What could not be processed")
     async def dead_letters(query: Annotated[DeadLettersQuery, fastapi.Query()]) -> JsonResponse:
-        store = await resources.market.open()
-        letters, total = await store.dead_letters(
+        letters, total = await resources.market.dead_letters(
             kind=query.kind, reason=query.reason, limit=query.limit, offset=query.offset
         )
         return JsonResponse(
             {
                 "values": [_dead_letter(letter) for letter in letters],
                 "pagination": pagination(total, limit=query.limit, offset=query.offset),
-                "metadata": {"source": store.name, "records_returned": len(letters)},
+                "metadata": {"source": resources.market.name, "records_returned": len(letters)},
                 "parameters": query.model_dump(),
             }
         )

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from common.clock import Clock
 from common.events.envelope import Event
@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 EVENTS = Counter("data_manager_planned_events_total", "Events that the planner emitted", ["schedule"])
 SLOTS = Counter(
     "data_manager_planned_slots_total", "Slots of a schedule by what became of them", ["schedule", "result"]
+)
+CYCLE_SECONDS = Histogram(
+    "data_manager_cycle_seconds",
+    "Time until all events of a cycle were taken; a broker in memory takes an event when it has been handled",
+    ["schedule"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
 
 _EMITS_AT_ONCE: Final = 8
@@ -100,7 +106,8 @@ class Planner:
             log.info("the schedule is switched off", extra={"schedule": schedule.name})
             return 0
         events = list(schedule.events(self._settings, cycle))
-        await emit_all(self._sink, events)
+        with CYCLE_SECONDS.labels(schedule.name).time():
+            await emit_all(self._sink, events)
         EVENTS.labels(schedule.name).inc(len(events))
         log.info(
             "cycle planned",

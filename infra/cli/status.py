@@ -28,7 +28,8 @@ def status() -> None:
     except ConfigurationError as error:
         typer.echo(f"petrosa status: {error}", err=True)
         raise typer.Exit(2) from error
-    Console().print(dashboard(record, figures))
+    console = Console()
+    console.print(dashboard(record, figures, console.width))
     raise typer.Exit(0 if record.ready else 1)
 
 

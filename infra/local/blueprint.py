@@ -5,16 +5,18 @@ are not there yet; then the bridge; then the feed. The stop takes the stages fro
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from common.errors import ConfigurationError
 from common.events.types import SCHEDULE
-from infra.local import nats_server
+from infra.local import layout, nats_server, plan
 from infra.local.configuration import RunOptions, part_environment
-from infra.local.layout import Worker, WorkersPlan, workers_plan, write_plan
-from infra.local.manifests import Manifests, PingSource, load_manifests
-from infra.local.plan import write_plan as write_broker_plan
+from infra.local.layout import GATEWAY, Worker, WorkersPlan, workers_plan
+from infra.local.manifests import FunctionService, PingSource, load_manifests
+from infra.local.observation import RUNNER
+from infra.local.plan import BrokerPlan
 from infra.local.ports import LOOPBACK, free_ports
 from infra.local.state_folder import StateFolder
 from infra.local.supervisor import PartSpec, Probe
@@ -23,6 +25,8 @@ NATS: Final = "nats"
 BROKER: Final = "broker"
 BRIDGE: Final = "bridge"
 FEED: Final = "feed"
+
+_RESERVED: Final = frozenset({NATS, BROKER, BRIDGE, FEED, GATEWAY, RUNNER})
 
 HttpProbe = Callable[[str], Probe]
 
@@ -58,26 +62,34 @@ def draw(options: RunOptions, folder: StateFolder, probe: HttpProbe) -> Blueprin
         ConfigurationError: a manifest or a setting is wrong.
     """
     manifests = load_manifests(options.project_dir)
+    _check_process_names(manifests.services)
     taken = {options.http_port, options.nats_port}
     ports = iter(free_ports(len(manifests.services) + 3, taken=taken))
     broker_port, bridge_port = next(ports), next(ports)
     broker_base, bridge_base = f"http://{LOOPBACK}:{broker_port}", f"http://{LOOPBACK}:{bridge_port}"
-    sink = f"{broker_base}/{manifests.broker.namespace}/{manifests.broker.name}"
     workers = workers_plan(
         manifests.services,
+        project_dir=options.project_dir,
         isolate=options.isolate,
         origin_port=options.http_port,
         ports=ports,
         others={BROKER: broker_base, BRIDGE: bridge_base},
     )
-    write_plan(folder.workers_file, workers)
-    write_broker_plan(folder.plan_file, _broker_plan(manifests, broker_port, options, workers))
-    environment = part_environment(options, folder, sink=sink, bridge_url=bridge_base)
+    broker_plan = BrokerPlan(
+        namespace=manifests.broker.namespace,
+        broker=manifests.broker.name,
+        broker_port=broker_port,
+        project_dir=str(options.project_dir),
+        subscribers=workers.subscribers(),
+    )
+    layout.write_plan(folder.workers_file, workers)
+    plan.write_plan(folder.plan_file, broker_plan)
+    environment = part_environment(options, folder, sink=broker_plan.ingress_url, bridge_url=bridge_base)
     parts = _Parts(options, folder, environment, probe)
     return Blueprint(
         stages=parts.stages(workers, broker_port, bridge_port),
         workers=workers,
-        broker_url=sink,
+        broker_url=broker_plan.ingress_url,
         schedules={
             source.extensions[SCHEDULE]: source_uri(source)
             for source in manifests.ping_sources
@@ -87,21 +99,19 @@ def draw(options: RunOptions, folder: StateFolder, probe: HttpProbe) -> Blueprin
     )
 
 
+def _check_process_names(services: Iterable[FunctionService]) -> None:
+    for service in services:
+        for name in (service.name, service.local_process):
+            if name in _RESERVED:
+                raise ConfigurationError(
+                    f"function {service.target}: {name!r} is the name of a part of the system and cannot be that "
+                    "of a function or its process: choose another"
+                )
+
+
 def source_uri(source: PingSource) -> str:
     """Return the ``source`` attribute that a PingSource gives its events."""
     return f"/apis/v1/namespaces/{source.namespace}/pingsources/{source.name}"
-
-
-def _broker_plan(manifests: Manifests, broker_port: int, options: RunOptions, workers: WorkersPlan) -> object:
-    return {
-        "namespace": manifests.broker.namespace,
-        "broker": manifests.broker.name,
-        "broker_port": broker_port,
-        "project_dir": str(options.project_dir),
-        "subscribers": workers.subscribers(),
-        "first_ticks": False,
-        "cron": True,
-    }
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerInfo
 
 from common.events import Event, types
-from common.events.envelope import JSON
 from infra.local.observation import read_feed
 from infra.local.waiting import until
 
@@ -34,8 +33,6 @@ def tick(schedule: str, source: str, now_ms: int) -> Event:
         type=types.PING,
         source=source,
         time_ms=now_ms,
-        datacontenttype=JSON,
-        data=b"{}",
         extensions={types.SCHEDULE: schedule, MANUAL: "true"},
     )
 

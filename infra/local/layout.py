@@ -1,60 +1,24 @@
 """Which process of one machine hosts which functions, read off the manifests, and the file that tells the processes.
 
-By default a process is named by the annotation ``petrosa.io/local-process`` or, without it, by the role; isolated, each
-function has its own. The process that hosts most route groups is also the single origin; isolated, a process of its
-own without functions is.
+By default functions share the process that their manifest names (``petrosa.io/local-process``, else the role);
+isolated, each function has its own. The process that hosts most route groups is also the single origin; isolated, a
+process of its own without functions is.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from infra.local.ports import LOOPBACK
 
+if TYPE_CHECKING:  # the processes that read a plan need no manifests
+    from infra.local.manifests import FunctionService
+
 GATEWAY: Final = "gateway"
 ROUTE_GROUP: Final = "route-group"
-
-
-class Service(Protocol):
-    """What the layout needs to know of a manifest (``infra.local.manifests.FunctionService``)."""
-
-    @property
-    def name(self) -> str:
-        """Name of the Knative Service."""
-        ...
-
-    @property
-    def target(self) -> str:
-        """Name of the function, as its folder."""
-        ...
-
-    @property
-    def folder(self) -> Path:
-        """Its folder, which holds ``main.py``."""
-        ...
-
-    @property
-    def role(self) -> str:
-        """``event-function`` or ``route-group``."""
-        ...
-
-    @property
-    def routes(self) -> tuple[str, ...]:
-        """Path prefixes that the origin sends to it."""
-        ...
-
-    @property
-    def local_process(self) -> str | None:
-        """The process that the manifest asks for."""
-        ...
-
-    @property
-    def env(self) -> dict[str, str]:
-        """Its literal environment."""
-        ...
 
 
 class HostedFunction(msgspec.Struct, frozen=True):
@@ -98,17 +62,17 @@ class WorkersPlan(msgspec.Struct, frozen=True):
         }
 
 
-def groups_of(services: Sequence[Service], *, isolate: bool) -> dict[str, list[Service]]:
+def groups_of(services: Sequence["FunctionService"], *, isolate: bool) -> dict[str, list["FunctionService"]]:
     """Return the processes by name, each with its functions, in the order of their names."""
-    groups: defaultdict[str, list[Service]] = defaultdict(list)
+    groups: defaultdict[str, list[FunctionService]] = defaultdict(list)
     for service in sorted(services, key=lambda each: each.name):
-        groups[service.name if isolate else service.local_process or service.role].append(service)
+        groups[service.name if isolate else service.local_process].append(service)
     if isolate:
         groups[GATEWAY] = []
     return dict(sorted(groups.items()))
 
 
-def origin_of(groups: dict[str, list[Service]]) -> str:
+def origin_of(groups: dict[str, list["FunctionService"]]) -> str:
     """Return the name of the process that serves the single origin."""
     if GATEWAY in groups:
         return GATEWAY
@@ -119,8 +83,9 @@ def origin_of(groups: dict[str, list[Service]]) -> str:
 
 
 def workers_plan(
-    services: Sequence[Service],
+    services: Sequence["FunctionService"],
     *,
+    project_dir: Path,
     isolate: bool,
     origin_port: int,
     ports: Iterator[int],
@@ -130,6 +95,7 @@ def workers_plan(
 
     Args:
         services: the functions.
+        project_dir: folder that their sources are relative to.
         isolate: whether each function has its own process.
         origin_port: where the single origin listens.
         ports: free ports to take.
@@ -138,15 +104,20 @@ def workers_plan(
     groups = groups_of(services, isolate=isolate)
     origin = origin_of(groups)
     workers = tuple(
-        Worker(name, next(ports), tuple(map(_hosted, group)), origin_port if name == origin else None)
+        Worker(
+            name,
+            next(ports),
+            tuple(_hosted(service, project_dir) for service in group),
+            origin_port if name == origin else None,
+        )
         for name, group in groups.items()
     )
     return WorkersPlan(workers, others)
 
 
-def _hosted(service: Service) -> HostedFunction:
+def _hosted(service: "FunctionService", project_dir: Path) -> HostedFunction:
     return HostedFunction(
-        service.name, service.target, str(service.folder / "main.py"), service.routes, dict(service.env)
+        service.name, service.target, str(project_dir / service.source), service.routes, dict(service.env)
     )
 
 

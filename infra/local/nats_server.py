@@ -19,6 +19,7 @@ _CONFIGURATION: Final = """\
 server_name: petrosa-local
 listen: "{host}:{port}"
 max_payload: 8MB
+max_pending: 256MB
 jetstream {{
   store_dir: {store_dir}
   max_file_store: 1TB

@@ -20,6 +20,7 @@ from common.storage.ports import AnalyticsStore, MarketStore
 from infra.local import metrics_text
 from infra.local.run_record import RunRecord
 
+RUNNER: Final = "runner"  # the name of its own usage beside that of the parts
 READINESS: Final = "/health/readiness"
 READY_STATUSES: Final = (200, 404)  # a project without that route is ready with its parts
 RECEIVED: Final = "data_manager_messages_received_total"
@@ -138,7 +139,8 @@ class Observer:
         """Return the figures of now."""
         (status, text), stored = await asyncio.gather(get(self._pool, f"{record.url}/metrics"), self._stores.read())
         now_s = time.monotonic()
-        usage = {name: self._usage(part.pid, now_s) for name, part in record.parts.items()}
+        pids = {name: part.pid for name, part in record.parts.items()} | {RUNNER: record.pid}
+        usage = {name: self._usage(pid, now_s) for name, pid in pids.items()}
         received, per_family = self._flow(text.decode() if status == 200 else "", now_s)
         taken_at_ms = SystemClock().now_ms()
         return Figures(

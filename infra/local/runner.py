@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -14,7 +14,6 @@ from rich.console import Console
 
 from common.clock import clock_from
 from common.errors import SinkUnavailable
-from common.host.sink import EventSink
 from common.settings import Settings, load_settings
 from infra.local import nats_server
 from infra.local.blueprint import draw
@@ -38,7 +37,6 @@ _EXAMPLES: Final = (
     ("/data", "curl '{url}/data/candles?pair=BTCUSDT&period=1h&limit=3'"),
     ("/data", "curl '{url}/data/trades?pair=BTCUSDT&limit=3'"),
     ("/analysis", "curl '{url}/analysis/volatility?pair=BTCUSDT&period=1h'"),
-    ("", "petrosa tick analytics    # fire a schedule by hand"),
     ("", "{url}/docs    # all routes"),
 )
 
@@ -148,7 +146,7 @@ class Run:
             self._view.note(f"not ready after {_READY_WITHIN_S:.0f} s ({self._reason}), going on: {self._options.url}")
         subject = self._settings.nats_consumer_subject
         self._view.note(f"producers publish to {self._options.nats_url}, subject {subject}")
-        for line in examples(self._options.url, self._blueprint.routes):
+        for line in examples(self._options.url, self._blueprint.routes, self._blueprint.schedules):
             self._view.note(f"  {line}")
 
     async def _is_ready(self) -> bool:
@@ -160,19 +158,20 @@ class Run:
         return ready
 
     async def _fire_first_ticks(self) -> None:
+        # Imported here: the system is not kept waiting for what it needs only when it runs.
+        from common.host.sink import EventSink
         from infra.local.first_ticks import history_is_stored, tick
 
         if self._options.feed != "none":
             stream = self._settings.nats_stream
             await history_is_stored(self._folder.feed_file, self._options.nats_url, stream, timeout_s=_HISTORY_WITHIN_S)
         sink = EventSink(self._blueprint.broker_url)
-        try:
-            for schedule, source in self._blueprint.schedules.items():
+        for schedule, source in self._blueprint.schedules.items():
+            try:
                 await sink.emit(tick(schedule, source, self._clock.now_ms()))
-        except SinkUnavailable as error:
-            self._view.note(f"the first tick of {schedule} was not taken ({error}); the next one comes by its cron")
-        finally:
-            await sink.close()
+            except SinkUnavailable as error:
+                self._view.note(f"the first tick of {schedule} was not taken ({error}); its cron sends the next one")
+        await sink.close()
 
     async def _watch(self) -> None:
         stores = StoreReader(self._settings, self._clock)
@@ -198,9 +197,11 @@ class Run:
         return ready
 
 
-def examples(url: str, routes: tuple[str, ...]) -> list[str]:
-    """Return things to try on a system that serves these path prefixes."""
-    return [text.format(url=url) for prefix, text in _EXAMPLES if not prefix or prefix in routes]
+def examples(url: str, routes: Collection[str], schedules: Collection[str]) -> list[str]:
+    """Return things to try on a system that serves these path prefixes and has these schedules."""
+    lines = [text.format(url=url) for prefix, text in _EXAMPLES if not prefix or prefix in routes]
+    ticks = [f"make tick SCHEDULE={name}    # fire a schedule by hand" for name in sorted(schedules)[:1]]
+    return lines + ticks
 
 
 async def run(options: RunOptions, folder: StateFolder, console: Console) -> int:

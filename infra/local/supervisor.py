@@ -26,6 +26,7 @@ _QUICK_DEATH_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 5.0
 _PROBE_EVERY_S: Final = 0.05
 _DEATHS_BEFORE_FIRST_READY: Final = 5
+_WRONG_CONFIGURATION: Final = 2  # the exit status by which our processes say that a new try would end the same
 
 Probe = Callable[[], Awaitable[bool]]
 
@@ -110,17 +111,18 @@ class Part:
         if not self._was_ready.is_set():
             raise PartFailed(self._failure(timeout_s))
 
-    async def stop(self) -> None:
-        """Ask the process to end, and kill it when it has not ended in time."""
+    async def stop(self) -> bool:
+        """Ask the process to end, and kill it when it has not ended in time; tells whether it ended by itself."""
         self._stopping.set()
         if self._loop is None:
-            return
+            return True
         self._signal(signal.SIGTERM)
         done, _ = await asyncio.wait((self._loop,), timeout=self.spec.stop_timeout_s)
         if not done:
             self._signal(signal.SIGKILL)
             await self._loop
         self._enter(PartState.STOPPED)
+        return bool(done)
 
     def kill(self) -> None:
         """End the process and everything that it started, at once, and do not start it again."""
@@ -139,7 +141,8 @@ class Part:
                 return
             self.last_exit = status
             quick_deaths = quick_deaths + 1 if time.monotonic() - began_s < _QUICK_DEATH_S else 0
-            if not self._was_ready.is_set() and quick_deaths >= _DEATHS_BEFORE_FIRST_READY:
+            hopeless = status == _WRONG_CONFIGURATION or quick_deaths >= _DEATHS_BEFORE_FIRST_READY
+            if hopeless and not self._was_ready.is_set():
                 self._enter(PartState.DOWN)
                 self._given_up.set()
                 return
@@ -179,7 +182,7 @@ class Part:
 
     def _failure(self, timeout_s: float) -> str:
         if self._given_up.is_set():
-            what = f"ended with status {self.last_exit}, {_DEATHS_BEFORE_FIRST_READY} times in a row"
+            what = f"ended with status {self.last_exit} before it was ready"
         else:
             what = f"was not ready after {timeout_s:.0f} s"
         return f"{self.spec.name} {what}. The end of its log ({self.spec.log}):\n{log_tail(self.spec.log)}"

@@ -35,6 +35,7 @@ class LocalSystem:
         self._started_at_ms = SystemClock().now_ms()
         self._ready = False
         self._stopping = False
+        self._killed = False
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -56,12 +57,16 @@ class LocalSystem:
         for stage in reversed(self._stages):
             # The NATS server starts beside the functions and ends after them: their last events go through it.
             for is_server in (False, True):
-                await asyncio.gather(*(part.stop() for part in stage if (part.spec.name == NATS) is is_server))
+                await asyncio.gather(*(self._stop(part) for part in stage if (part.spec.name == NATS) is is_server))
         self._folder.run_file.unlink(missing_ok=True)
+
+    async def _stop(self, part: Part) -> None:
+        if not await part.stop() and not self._killed:
+            self._note(f"{part.spec.name} did not end within {part.spec.stop_timeout_s:.0f} s and was killed")
 
     def kill(self) -> None:
         """End all parts at once."""
-        self._stopping = True
+        self._stopping = self._killed = True
         for part in self.parts.values():
             part.kill()
 

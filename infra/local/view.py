@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from common.models.rows import Family
-from infra.local.observation import Figures, Usage
+from infra.local.observation import RUNNER, Figures, Usage
 from infra.local.run_record import PartRecord, RunRecord
 
 _STATE_STYLES: Final = {"ready": "green", "starting": "yellow", "down": "bold red"}
 _NONE: Final = "–"
+_WIDE: Final = 112  # from here on the two tables stand side by side
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -63,7 +64,7 @@ class LiveView:
 
     def show(self, record: RunRecord, figures: Figures) -> None:
         """Renew the table."""
-        self._live.update(dashboard(record, figures), refresh=True)
+        self._live.update(dashboard(record, figures, self._console.width), refresh=True)
 
     def note(self, text: str) -> None:
         """Print above the table."""
@@ -96,39 +97,47 @@ class PlainView:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def dashboard(record: RunRecord, figures: Figures) -> RenderableType:
+def dashboard(record: RunRecord, figures: Figures, width: int) -> RenderableType:
     """Return the whole view: where it is, the parts, the data, and what else there is to know."""
-    return Group(
-        Text(),
-        _headline(record, figures.taken_at_ms),
-        Text(),
-        parts_table(record, figures),
-        Text(),
-        data_table(figures),
-        Text(),
-        Text(f" {_latest(figures)}"),
-        Text(f" state and logs in {record.state_dir}", style="dim"),
-    )
+    tables = Table.grid(padding=(0, 3))
+    if width >= _WIDE:
+        tables.add_row(parts_table(record, figures), data_table(figures))
+    else:  # a small terminal is low as well: one line has to do
+        tables.add_row(parts_table(record, figures))
+        tables.add_row(Text(f"\n {_stored_words(figures)}"))
+    where = Text(f" {record.state_dir}: state and logs", style="dim", overflow="fold")
+    return Group(Text(), _headline(record, figures.taken_at_ms), Text(), tables, _latest_text(figures), where)
 
 
 def _headline(record: RunRecord, now_ms: int) -> Text:
     uptime_s = max(0, now_ms - record.started_at_ms) // 1000
     line = Text(" Petrosa ", style="bold")
     line.append("ready" if record.ready else "not ready", style="bold green" if record.ready else "bold yellow")
-    line.append(f"  {record.url}  {record.nats_url}", style="default not bold")
-    line.append(f"  market {record.market}, feed {record.feed}, up {_duration(uptime_s)}", style="dim not bold")
-    return line
+    line.append(f"  {record.url}  {record.nats_url}\n", style="default not bold")
+    details = f" market {record.market} · feed {record.feed} · up {_duration(uptime_s)}"
+    return line.append(details, style="dim not bold")
+
+
+def _latest_text(figures: Figures) -> Text:
+    return Text("\n" + "\n".join(f" {words}" for words in _latest(figures)))
+
+
+def _stored_words(figures: Figures) -> str:
+    rows = figures.stored.rows
+    count = _NONE if rows is None else f"{sum(rows.values()):,}"
+    return f"stored {_rate(sum(figures.stored_per_s.values()))}/s · rows {count}"
 
 
 def parts_table(record: RunRecord, figures: Figures) -> Table:
     """Return the parts with their state and what they use."""
     table = _table("part", "state")
     for name in ("restarts", "cpu", "memory"):
-        table.add_column(name, justify="right")
-    table.add_column("hosts", style="dim", overflow="ellipsis", no_wrap=True, ratio=1)
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("hosts", style="dim", no_wrap=True)
     for name, part in record.parts.items():
         usage = figures.usage.get(name, Usage())
-        table.add_row(name, *_state_cells(part), *_usage_cells(usage), ", ".join(part.functions))
+        table.add_row(name, *_state_cells(part), *_usage_cells(usage), _hosts(part))
+    table.add_row(RUNNER, "", "", *_usage_cells(figures.usage.get(RUNNER, Usage())), "", style="dim")
     whole = list(figures.usage.values())
     total = Usage(_sum(usage.cpu_percent for usage in whole), _sum(usage.memory_mib for usage in whole))
     table.add_row("all", "", "", *_usage_cells(total), "", style="dim")
@@ -139,7 +148,7 @@ def data_table(figures: Figures) -> Table:
     """Return what is stored, and how fast it grows."""
     table = _table("data")
     for name in ("stored/s", "rows"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     rows = figures.stored.rows
     for family in Family:
         count = _NONE if rows is None else f"{rows.get(family, 0):,}"
@@ -153,21 +162,19 @@ def summary_line(record: RunRecord, figures: Figures) -> str:
     """Return the system in one line."""
     ready = sum(part.state == "ready" for part in record.parts.values())
     running = sum(part.state != "ended" for part in record.parts.values())
-    rows = figures.stored.rows
     words = [
         "ready" if record.ready else "not ready",
         f"parts {ready}/{running}",
         f"restarts {sum(part.restarts for part in record.parts.values())}",
-        f"stored {_rate(sum(figures.stored_per_s.values()))}/s",
-        f"rows {_NONE if rows is None else sum(rows.values())}",
+        _stored_words(figures),
     ]
     cpu = _sum(usage.cpu_percent for usage in figures.usage.values())
     memory = _sum(usage.memory_mib for usage in figures.usage.values())
     words += [f"cpu {_percent(cpu)}", f"memory {_mebibytes(memory)}"]
-    return " · ".join((*words, _latest(figures)))
+    return " · ".join((*words, *_latest(figures)))
 
 
-def _latest(figures: Figures) -> str:
+def _latest(figures: Figures) -> list[str]:
     stored = figures.stored
     age = "none yet" if stored.analytics_age_s is None else f"{_duration(int(stored.analytics_age_s))} ago"
     words = [
@@ -175,7 +182,7 @@ def _latest(figures: Figures) -> str:
         f"last analytics {age}",
         f"dead letters {_NONE if stored.dead_letters is None else f'{stored.dead_letters:,}'}",
     ]
-    return " · ".join((*words, *_feed_words(figures)))
+    return [" · ".join(words), *_feed_words(figures)]
 
 
 def _feed_words(figures: Figures) -> list[str]:
@@ -195,6 +202,10 @@ def _table(*columns: str) -> Table:
 
 def _state_cells(part: PartRecord) -> tuple[Text, str]:
     return Text(part.state, style=_STATE_STYLES.get(part.state, "dim")), str(part.restarts or "")
+
+
+def _hosts(part: PartRecord) -> str:
+    return part.functions[0] if len(part.functions) == 1 else f"{len(part.functions)} functions" * bool(part.functions)
 
 
 def _usage_cells(usage: Usage) -> tuple[str, str]:

@@ -80,7 +80,7 @@ def check_series() -> CandleColumns:
         high=np.maximum(open_, close) + 0.5,
         low=np.minimum(open_, close) - 0.5,
         close=close,
-        volume=1000 + 100.0 * (index % 7),
+        volume=np.asarray(1000 + 100 * (index % 7), dtype=np.float64),
         quote_volume=np.full(CHECK_ROWS, np.nan),
         trades_count=np.full(CHECK_ROWS, np.nan),
         taker_buy_volume=np.full(CHECK_ROWS, np.nan),

@@ -1,9 +1,11 @@
 """Stores in memory, for tests of what stands in front of a store: they keep the promises of the ports to readers.
 
-``failing`` makes every call raise ``StoreUnavailable``, as an unreachable server would; ``reads`` counts the reads, and
-``interruptions`` are carried out one before each of the next reads, as another process would.
+``failing`` makes every call raise ``StoreUnavailable``, as an unreachable server would; ``reads`` and ``polls`` count
+what was asked; ``interruptions`` are carried out one before each of the next reads, as another process would; a
+revision takes ``revision_turns`` of the event loop to arrive.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -60,13 +62,19 @@ class MemoryStore:
     failing: bool = False
     writable: bool = True
     has_revision: bool = True
+    revision_turns: int = 0
+    polls: int = 0
     reads: int = 0
     writes: int = 0
     interruptions: list[Callable[[], None] | None] = field(default_factory=list)
 
     async def revision(self) -> object | None:
         self._ask()
-        return self.writes if self.has_revision else None
+        self.polls += 1
+        revision = self.writes if self.has_revision else None
+        for _ in range(self.revision_turns):
+            await asyncio.sleep(0)
+        return revision
 
     async def ping(self, *, write: bool = False) -> None:
         self._ask()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +111,7 @@ def reader_on(store: MemoryMarketStore, clock: FixedClock, **limits: int) -> Mar
 
 
 async def ask(reader: MarketReader, query: CandlesQuery | TradesQuery) -> bytes:
+    await asyncio.sleep(0)  # a request arrives in a turn of the event loop of its own
     return await (reader.candles(query) if isinstance(query, CandlesQuery) else reader.trades(query))
 
 
@@ -155,6 +157,39 @@ def test_unchanged_data_are_read_once() -> None:
     assert reads_of(store, reader) == 0
     store.put(Family.TRADES, [trade(1, 1)])
     assert reads_of(store, reader) == first
+
+
+def test_requests_that_arrived_together_ask_for_the_revision_once() -> None:
+    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+    reader = reader_on(store, clock)
+
+    async def run() -> list[int]:
+        await reader.candles(NEWEST)
+        polls = []
+        for _ in range(2):
+            before = store.polls
+            await asyncio.gather(*(reader.candles(NEWEST) for _ in range(5)))
+            polls.append(store.polls - before)
+        return polls
+
+    assert asyncio.run(run()) == [1, 1]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_write_is_seen_by_whoever_asks_after_it_however_long_a_revision_takes(turns: int) -> None:
+    store, clock = MemoryMarketStore(revision_turns=turns), FixedClock(BASE_MS + 5 * MINUTE_MS)
+    reader = reader_on(store, clock)
+
+    async def run() -> None:
+        for slot in range(5):
+            earlier = asyncio.create_task(ask(reader, NEWEST))
+            for _ in range(slot):
+                await asyncio.sleep(0)
+            store.put(Family.CANDLES, [candle(slot)])
+            assert (await ask(reader, NEWEST)).count(b'"close"') == slot + 1
+            await earlier
+
+    asyncio.run(run())
 
 
 def test_the_end_that_was_absent_is_the_present_also_in_a_kept_answer() -> None:

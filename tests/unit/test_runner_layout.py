@@ -1,36 +1,41 @@
 """The layout of functions over processes, as the manifests ask for it."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local.layout import WorkersPlan, read_plan, workers_plan, write_plan
+from infra.local.manifests import FunctionService, Role
 
 
-@dataclass(frozen=True)
-class FakeService:
-    name: str
-    role: str = "event-function"
-    routes: tuple[str, ...] = ()
-    local_process: str | None = None
-    folder: Path = Path("/project/functions/any")
-    env: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def target(self) -> str:
-        return self.name.replace("-", "_")
+def service(name: str, *routes: str, local_process: str | None = None) -> FunctionService:
+    role: Role = "route-group" if routes else "event-function"
+    target = name.replace("-", "_")
+    return FunctionService(
+        name=name,
+        target=target,
+        folder=Path("functions") / target,
+        source=f"functions/{target}/main.py",
+        role=role,
+        routes=routes,
+        local_process=local_process or role,
+        env={"FUNCTION_TARGET": target},
+        concurrency=0,
+    )
 
 
 SERVICES = [
-    FakeService("planner"),
-    FakeService("ingest", local_process="ingest"),
-    FakeService("api-health", "route-group", ("/", "/health")),
-    FakeService("api-data", "route-group", ("/data",)),
-    FakeService("api-anomalies", "route-group", ("/anomalies",), local_process="models"),
+    service("planner"),
+    service("ingest", local_process="ingest"),
+    service("api-health", "/", "/health"),
+    service("api-data", "/data"),
+    service("api-anomalies", "/anomalies", local_process="models"),
 ]
 
 
-def plan_of(services: list[FakeService], *, isolate: bool = False) -> WorkersPlan:
-    return workers_plan(services, isolate=isolate, origin_port=8080, ports=iter(range(20_000, 20_100)), others={})
+def plan_of(services: list[FunctionService], *, isolate: bool = False) -> WorkersPlan:
+    ports = iter(range(20_000, 20_100))
+    return workers_plan(
+        services, project_dir=Path("/project"), isolate=isolate, origin_port=8080, ports=ports, others={}
+    )
 
 
 def hosted(plan: WorkersPlan) -> dict[str, list[str]]:
@@ -54,7 +59,7 @@ def test_the_process_with_most_route_groups_is_the_single_origin() -> None:
 
 def test_isolated_every_function_has_its_own_process_and_the_origin_one_without_functions() -> None:
     plan = plan_of(SERVICES, isolate=True)
-    assert hosted(plan) == {"gateway": [], **{service.name: [service.name] for service in SERVICES}}
+    assert hosted(plan) == {"gateway": [], **{each.name: [each.name] for each in SERVICES}}
     assert plan.worker("gateway").origin_port == 8080
     assert all(worker.origin_port is None for worker in plan.workers if worker.name != "gateway")
 
@@ -62,7 +67,7 @@ def test_isolated_every_function_has_its_own_process_and_the_origin_one_without_
 def test_every_process_has_a_port_of_its_own_and_every_function_an_address() -> None:
     plan = plan_of(SERVICES)
     assert len({worker.port for worker in plan.workers}) == len(plan.workers)
-    assert set(plan.subscribers()) == {service.name for service in SERVICES}
+    assert set(plan.subscribers()) == {each.name for each in SERVICES}
     assert plan.subscribers()["ingest"] == f"http://127.0.0.1:{plan.worker('ingest').port}/ingest"
 
 
@@ -70,3 +75,8 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     plan = plan_of(SERVICES)
     write_plan(tmp_path / "workers.json", plan)
     assert read_plan(tmp_path / "workers.json") == plan
+
+
+def test_a_source_is_found_from_anywhere() -> None:
+    (function,) = plan_of(SERVICES).worker("ingest").functions
+    assert (function.target, function.source) == ("ingest", "/project/functions/ingest/main.py")

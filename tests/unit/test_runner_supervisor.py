@@ -97,6 +97,16 @@ def test_a_part_that_never_becomes_ready_fails_the_start_with_the_end_of_its_log
         supervised(broken, check)
 
 
+def test_a_part_whose_configuration_is_wrong_is_not_tried_again(tmp_path: Path) -> None:
+    async def check(part: Part, states: list[PartState]) -> None:
+        raise AssertionError("the start must fail")
+
+    wrong = spec(tmp_path, "import sys; print('started'); sys.exit(2)", ready=never)
+    with pytest.raises(PartFailed):
+        supervised(wrong, check)
+    assert (tmp_path / "part.log").read_text().count("started") == 1
+
+
 async def never() -> bool:
     return False
 

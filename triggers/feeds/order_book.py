@@ -119,7 +119,7 @@ class OrderBook:
 
     def _joins(self, difference: Difference, last: int) -> bool:
         if self.synchronised:
-            return difference.U == last + 1 if difference.pu is None else difference.pu == last
+            return last == (difference.U - 1 if difference.pu is None else difference.pu)
         if difference.pu is None:
             return difference.U - 1 <= last <= difference.u
         return difference.pu == last or difference.U <= last <= difference.u

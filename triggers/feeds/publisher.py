@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from nats.aio.client import Client
@@ -52,6 +52,18 @@ class Counts:
     acknowledged: int = 0
     duplicates: int = 0
     resent: int = 0
+
+
+class MessageSink(Protocol):
+    """Where feeds put their messages."""
+
+    async def publish(self, payload: bytes, message_id: str) -> None:
+        """Take a message; may wait for room."""
+        ...
+
+    async def flush(self) -> None:
+        """Wait until every message is safe."""
+        ...
 
 
 class Publisher:

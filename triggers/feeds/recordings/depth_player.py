@@ -39,7 +39,7 @@ class DepthPlayer:
         for difference, outcome in played.book.load(_snapshot(event)):
             yield from self._after(played, difference, outcome, line_number)
         if again and not played.book.awaits_snapshot:
-            self._report.notes.append(f"line {line_number}: the book of {symbol} begins anew from a snapshot")
+            self._report.note(f"line {line_number}: the book of {symbol} begins anew from a snapshot")
 
     def difference(self, event: bytes, received_us: int | None, line_number: int) -> Iterator[Recorded]:
         """Apply a difference; gives the book after it when one is due."""
@@ -65,7 +65,7 @@ class DepthPlayer:
                 time_us = received_us or played.received_us.pop(difference.u, None) or difference.E * 1000
                 yield Recorded(time_us, "depthUpdate", stream_name(difference.s, "depthUpdate"), event)
         elif outcome is Outcome.BROKEN:
-            self._report.notes.append(
+            self._report.note(
                 f"line {line_number}: the depth differences of {difference.s} do not join at update "
                 f"{difference.U}: its book waits for the next snapshot"
             )
@@ -75,8 +75,8 @@ class DepthPlayer:
         for symbol, played in self._played.items():
             if played.differences and not played.has_snapshot:
                 self._report.skipped["depth differences without a snapshot"] += played.differences
-                self._report.notes.append(
+                self._report.note(
                     f"{symbol}: {played.differences} depth differences without a snapshot give no order book"
                 )
             elif played.differences and played.book.awaits_snapshot:
-                self._report.notes.append(f"{symbol}: the order book ends where its differences broke off")
+                self._report.note(f"{symbol}: the order book ends where its differences broke off")

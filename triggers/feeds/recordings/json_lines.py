@@ -2,13 +2,13 @@
 
 A line is a message in a wrapper with its receive time (``{"recv_ns"|"recv_s", "src", "msg"}``), a combined-stream
 message or the producer's own envelope (``{"stream", "data"}``), a bare event, or an array of events. Rows of funding
-history (``{"symbol", "fundingTime", "fundingRate"}``) are read too. Events are passed on byte for byte; only differences
-of an order book are played through a local one (``depth_player``).
+history (``{"symbol", "fundingTime", "fundingRate"}``) are read too. Events are passed on byte for byte; only the
+differences of an order book are played through a local one (``depth_player``).
 """
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -23,6 +23,12 @@ from triggers.feeds.recordings.rows import funding_event
 # A list of this many levels or fewer is a partial book; REST snapshots are asked for with hundreds.
 _PARTIAL_LEVELS: Final = (5, 10, 20)
 _SAMPLE_OF_DEPTH: Final = 50
+# On the spot market these have no event name, or do not exist.
+_FUTURES_EVENTS: Final = frozenset({"bookTicker", "markPriceUpdate", "fundingRate", "forceOrder"})
+
+
+# A level that is no number is a ValueError.
+_NOT_A_MESSAGE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
 
 class _Line(Struct, gc=False):
@@ -68,7 +74,7 @@ class Message(Struct, gc=False):
     head: Head
     stream: str | None
     symbol: str | None
-    source: Literal["ws", "rest"] | None
+    from_rest: bool
     received_us: int | None
     url: str | None
 
@@ -102,10 +108,10 @@ def unwrap(line: bytes) -> Iterator[Message]:
         stream, inner = combined.stream, combined.data
     event = bytes(body if inner is UNSET else inner)
     received_us = _received_us(outer)
-    source = "rest" if outer.src == "rest" else "ws" if outer.src or stream else None
+    from_rest = outer.src == "rest"
     for part in _elements(event) if event.startswith(b"[") else (event,):
         raw = bytes(part)
-        yield Message(raw, _head(raw), stream, outer.symbol, source, received_us, outer.url)
+        yield Message(raw, _head(raw), stream, outer.symbol, from_rest, received_us, outer.url)
 
 
 def _received_us(outer: _Line) -> int | None:
@@ -124,17 +130,17 @@ def _received_us(outer: _Line) -> int | None:
 class JsonLinesReader:
     """Reads one text of JSON lines."""
 
-    def __init__(self, facts: FileFacts, report: FileReport, *, diffs_only: bool = True) -> None:
+    def __init__(self, facts: FileFacts, report: FileReport, *, bare_is_difference: bool = True) -> None:
         """Begin.
 
         Args:
             facts: the symbol, where the lines do not say it.
             report: where lines that give no event are noted.
-            diffs_only: whether a ``depthUpdate`` whose stream is not known is a difference, not a partial book.
+            bare_is_difference: whether a ``depthUpdate`` whose stream is not known is a difference, not a partial book.
         """
         self._facts = facts
         self._report = report
-        self._bare_is_difference = diffs_only
+        self._bare_is_difference = bare_is_difference
         self._depth = DepthPlayer(report)
 
     def read(self, lines: Iterator[bytes]) -> Iterator[Recorded]:
@@ -143,13 +149,21 @@ class JsonLinesReader:
             if not line.strip():
                 continue
             try:
-                for message in unwrap(line):
-                    yield from self._events(message, number)
-            except BadLine as bad:
-                self._report.skip(number, bad)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+                messages = list(unwrap(line))
+            except _NOT_A_MESSAGE as error:
                 self._report.skip(number, BadLine("broken", f"expected a recorded message: {error}"))
+                continue
+            for message in messages:
+                yield from self._checked(message, number)
         self._depth.finish()
+
+    def _checked(self, message: Message, number: int) -> Iterator[Recorded]:
+        try:
+            yield from self._events(message, number)
+        except BadLine as bad:
+            self._report.skip(number, bad)
+        except _NOT_A_MESSAGE as error:
+            self._report.skip(number, BadLine("broken", f"expected a recorded message: {error}"))
 
     def _events(self, message: Message, number: int) -> Iterator[Recorded]:
         head = message.head
@@ -175,7 +189,7 @@ class JsonLinesReader:
     def _book(self, message: Message, number: int) -> Iterator[Recorded]:
         symbol = self._symbol(message)
         levels = _levels(message.head.bids) if message.head.bids is not UNSET else []
-        if message.source == "rest" or len(levels) > max(_PARTIAL_LEVELS):
+        if message.from_rest or len(levels) > max(_PARTIAL_LEVELS):
             yield from self._depth.snapshot(symbol, message.event, number)
             return
         time_us = message.received_us
@@ -204,10 +218,10 @@ def market_of(message: Message) -> Market | None:
     if message.url:
         return "um" if "fapi." in message.url or "fstream." in message.url else "spot"
     if head.e == "depthUpdate":
-        return "um" if head.pu is not None else "spot"
-    if head.e in {"trade", "aggTrade"}:
-        return "um" if head.M is None else "spot"
-    if head.e == "bookTicker" or head.e in {"markPriceUpdate", "fundingRate"} or head.funding_time is not None:
+        return "spot" if head.pu is None else "um"
+    if head.M is not None:
+        return "spot"
+    if head.X is not None or head.e in _FUTURES_EVENTS or head.funding_time is not None:
         return "um"
     return None
 
@@ -227,5 +241,3 @@ def _is_full(head: Head) -> bool:
         return False
     bids, asks = _levels(head.b), _levels(head.a)
     return len(bids) == len(asks) and len(bids) in _PARTIAL_LEVELS and all(float(q) for _, q in (*bids, *asks))
-
-

@@ -70,6 +70,11 @@ class FileReport:
     notes: list[str] = field(default_factory=list)
     failure: str | None = None
 
+    def note(self, text: str) -> None:
+        """Keep something that the operator should know."""
+        if len(self.notes) < _MAX_NAMED_LINES:
+            self.notes.append(text)
+
     def skip(self, line_number: int, bad: BadLine) -> None:
         """Count a line that gave no event, and name it when it is broken."""
         self.skipped[bad.reason] += 1

@@ -135,8 +135,5 @@ def funding_event(symbol: str, time: str, rate: str, mark: str) -> Recorded:
         raise BadLine("broken", f"symbol: expected 2 to 30 of A-Z, 0-9 and _, was {symbol[:40]!r}")
     time_us = instant_us("fundingTime", time)
     price = f',"p":"{decimal("markPrice", mark)}"' if mark else ""
-    event = (
-        f'{{"e":"fundingRate","E":{time_us // 1000},"s":"{symbol}",'
-        f'"r":"{decimal("fundingRate", rate)}"{price}}}'
-    )
+    event = f'{{"e":"fundingRate","E":{time_us // 1000},"s":"{symbol}","r":"{decimal("fundingRate", rate)}"{price}}}'
     return Recorded(time_us, "fundingRate", stream_name(symbol, "fundingRate"), event.encode())

@@ -1,0 +1,275 @@
+"""The event functions whole, over real stores: events over HTTP in; replies, rows and documents out."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from common.events import Event, from_http, to_http, types
+from common.events.requests import (
+    AnalyticsRequested,
+    RetentionRequested,
+    analytics_requested,
+    decode_analytics_computed,
+    retention_requested,
+)
+from common.host.app import create_app
+from common.models.dead_letters import Reason, dead_letter
+from common.models.rows import CandleRow, DepthRow, Family
+from common.settings import Settings
+from common.storage.open import open_analytics_store, open_market_store, open_metadata_store
+from common.storage.ports import AnalyticsDocument, MarketStore, Window
+from common.timeframes import Timeframe
+from common.times import DAY_MS, HOUR_MS, parse_instant
+from common.wire.rejected import encode_rejected
+from tests.support.asgi import serving
+from tests.support.candles import recorded_rows
+
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+AS_OF = parse_instant("2025-12-31T23:59:00Z")
+H1 = Timeframe.H1
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        petrosa_data_dir=tmp_path,
+        petrosa_clock="2025-12-31T23:59:00Z",
+        store_busy_timeout_ms=100,
+        circuit_breaker_failure_threshold=100,
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded(recorded_data: Path) -> list[CandleRow]:
+    return recorded_rows(recorded_data / "klines" / "um_1h_BTCUSDT_2025-09_2025-12.csv.gz", "BTCUSDT", H1)
+
+
+@asynccontextmanager
+async def function(name: str, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(create_app(name, str(FUNCTIONS / name / "main.py"), settings)) as client:
+        yield client
+
+
+async def post(client: httpx.AsyncClient, event: Event) -> httpx.Response:
+    headers, body = to_http(event)
+    return await client.post("/", headers=headers, content=body)
+
+
+@asynccontextmanager
+async def market(settings: Settings) -> AsyncIterator[MarketStore]:
+    store = await open_market_store(settings)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def put_candles(settings: Settings, rows: list[CandleRow]) -> None:
+    async with market(settings) as store:
+        await store.write(Family.CANDLES, rows)
+
+
+async def stored(settings: Settings, metric: str, timeframe: Timeframe = H1) -> list[AnalyticsDocument]:
+    store = await open_analytics_store(settings)
+    try:
+        return await store.documents("BTCUSDT", metric, timeframe, Window(limit=100))
+    finally:
+        await store.close()
+
+
+def asking(metric: str, as_of_ms: int = AS_OF, timeframe: Timeframe | None = H1) -> Event:
+    data = AnalyticsRequested(metric=metric, symbols=("BTCUSDT",), timeframe=timeframe, as_of_ms=as_of_ms)
+    return analytics_requested(data, source="/test", cause="test/1")
+
+
+@pytest.mark.parametrize("metric", ["volatility", "volume"])
+def test_a_calculator_stores_its_document_and_tells_of_it(
+    metric: str, settings: Settings, recorded: list[CandleRow]
+) -> None:
+    async def run() -> tuple[httpx.Response, list[AnalyticsDocument]]:
+        await put_candles(settings, recorded)
+        async with function(metric, settings) as client:
+            response = await post(client, asking(metric))
+        return response, await stored(settings, metric)
+
+    response, documents = asyncio.run(run())
+    assert response.status_code == 200
+    (document,) = documents
+    reply = from_http(response.headers, response.content)
+    told = decode_analytics_computed(reply)
+    assert (reply.type, reply.source, reply.subject) == (types.ANALYTICS_COMPUTED, f"/functions/{metric}", "BTCUSDT")
+    assert reply.extension("metric") == metric
+    assert told.document == document.body
+    body = document.body
+    assert body["as_of"] == "2025-12-31T23:59:00.000Z"
+    assert body["data_until"] == "2025-12-31T23:00:00.000Z", "the candle of 23:00 is still open"
+    assert body["rows_used"] == {"volatility": 720, "volume": 250}[metric]
+    assert body["warmup_complete"] is True
+    assert body["metadata"]["completeness"] == 100.0  # type: ignore[index] # a map
+    lacking = {name for name, value in body.items() if value is None}
+    assert (
+        lacking
+        == {
+            "volatility": {"realized_variance", "bipower_variation", "jump_share"},
+            "volume": {"volume_delta", "taker_buy_ratio"},
+        }[metric]
+    )
+
+
+@pytest.mark.parametrize("metric", ["volatility", "volume"])
+def test_a_document_is_the_same_whatever_came_later(metric: str, settings: Settings, recorded: list[CandleRow]) -> None:
+    """Causality: first with the past alone in the store, then with what followed."""
+    as_of_ms = recorded[1500].time_ms + 10 * 60_000
+    later = [row._replace(close="1", high="999999", volume="1e9") for row in recorded[1501:]]
+
+    async def run() -> list[dict[str, Any]]:
+        bodies = []
+        async with function(metric, settings) as client:
+            for rows in (recorded[:1501], later):
+                await put_candles(settings, rows)
+                await post(client, asking(metric, as_of_ms))
+                (document,) = await stored(settings, metric)
+                bodies.append(dict(document.body))
+        return bodies
+
+    before, after = asyncio.run(run())
+    for body in (before, after):
+        for part in (body, body["metadata"]):
+            part.pop("timestamp", None)
+            part.pop("computed_at", None)
+    assert before == after
+
+
+def test_open_candles_are_never_used(settings: Settings, recorded: list[CandleRow]) -> None:
+    open_one = recorded[-1]._replace(is_closed=False, close="1", volume="123456789")
+
+    async def run() -> list[AnalyticsDocument]:
+        await put_candles(settings, [*recorded[:-1], open_one])
+        async with function("volume", settings) as client:
+            await post(client, asking("volume", open_one.time_ms + HOUR_MS))
+        return await stored(settings, "volume")
+
+    (document,) = asyncio.run(run())
+    assert document.body["data_until"] == "2025-12-31T23:00:00.000Z"
+
+
+@pytest.mark.parametrize("rows", [slice(0, 0), slice(-4, None), slice(0, 2000)], ids=["none", "few", "stale"])
+def test_without_enough_fresh_candles_there_is_no_document(
+    rows: slice, settings: Settings, recorded: list[CandleRow]
+) -> None:
+    async def run() -> tuple[int, bytes, list[AnalyticsDocument]]:
+        if recorded[rows]:
+            await put_candles(settings, recorded[rows])
+        async with function("volume", settings) as client:
+            response = await post(client, asking("volume"))
+        return response.status_code, response.content, await stored(settings, "volume")
+
+    assert asyncio.run(run()) == (204, b"", [])
+
+
+def test_requests_that_can_never_succeed_are_refused(settings: Settings) -> None:
+    wrong = {
+        "metric": asking("volatility"),
+        "timeframe": asking("volume", timeframe=None),
+        "symbols": replace(asking("volume"), data=b'{"metric":"volume","symbols":[],"timeframe":"1h","as_of":1}'),
+    }
+
+    async def run() -> dict[str, httpx.Response]:
+        async with function("volume", settings) as client:
+            return {field: await post(client, event) for field, event in wrong.items()}
+
+    for field, response in asyncio.run(run()).items():
+        assert response.status_code == 422
+        assert response.json()["field"] == field
+
+
+def test_retention_deletes_what_is_old_in_every_store(settings: Settings) -> None:
+    book = DepthRow("BTCUSDT", AS_OF, 1, "[]", "[]")
+    books = [book._replace(time_ms=AS_OF - hours * HOUR_MS, last_update_id=hours) for hours in range(48)]
+    letters = [
+        dead_letter(b"x", time_ms=AS_OF - age, kind=str(age), reason=Reason.NOT_JSON, detail="", origin="test")
+        for age in (DAY_MS, 31 * DAY_MS)
+    ]
+    document = AnalyticsDocument("BTCUSDT", "volume", "1h", AS_OF - 3 * DAY_MS, AS_OF - 3 * DAY_MS, {})
+    event = retention_requested(RetentionRequested(as_of_ms=AS_OF), source="/test", cause="retention/1")
+    short = settings.model_copy(update={"petrosa_retention_analytics": "2d"})
+
+    async def run() -> tuple[int, int, int, int]:
+        async with market(settings) as store:
+            await store.write(Family.DEPTH, books, letters)
+            analytics = await open_analytics_store(settings)
+            await analytics.save([document])
+            async with function("retention", short) as client:
+                response = await post(client, event)
+            kept = await store.extent(Family.DEPTH, "BTCUSDT")
+            _, kept_letters = await store.dead_letters()
+            kept_documents = await analytics.documents("BTCUSDT", "volume", "1h", Window())
+            await analytics.close()
+        return response.status_code, kept[0], kept_letters, len(kept_documents)
+
+    status, books_kept, letters_kept, documents_kept = asyncio.run(run())
+    assert (status, letters_kept, documents_kept) == (204, 1, 0)
+    assert books_kept in {24, 25}, "a day of books, counted from a clock that runs"
+
+
+def test_dead_letters_are_kept_once_and_can_be_read(settings: Settings) -> None:
+    undelivered = Event(
+        type=types.ANALYTICS_REQUESTED, source="/p", id="1", data=b"{}", extensions={"knativeerrorcode": "422"}
+    )
+    rejected = dead_letter(b"?", time_ms=AS_OF, kind="unknown", reason=Reason.NOT_JSON, detail="x", origin="bridge")
+    batch = Event(type=types.MARKET_REJECTED, source="/b", id="2", data=encode_rejected(rejected) + b"\n{broken")
+
+    async def run() -> list[tuple[str, Reason]]:
+        async with function("dead_letter", settings) as client:
+            for event in (undelivered, batch, undelivered, batch):
+                assert (await post(client, event)).status_code == 204
+        async with market(settings) as store:
+            letters, count = await store.dead_letters()
+        assert count == len(letters)
+        return sorted((letter.origin, letter.reason) for letter in letters)
+
+    kept = asyncio.run(run())
+    assert kept == [("bridge", Reason.NOT_JSON), ("bridge", Reason.NOT_JSON), ("broker", Reason.REFUSED)]
+
+
+def test_the_planner_keeps_its_watermark_in_the_store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    emitted: list[Event] = []
+
+    async def take(_sink: object, event: Event) -> None:
+        emitted.append(event)
+
+    monkeypatch.setattr("common.host.sink.EventSink.emit", take)
+    tick = Event(type=types.PING, source="/cron", id="1", extensions={"schedule": "analytics"})
+
+    async def run() -> int | None:
+        for _ in range(2):  # the second time as a process that was started again
+            async with function("planner", settings) as client:
+                assert (await post(client, tick)).status_code == 204
+        metadata = await open_metadata_store(settings)
+        try:
+            return await metadata.watermark("schedule:analytics")
+        finally:
+            await metadata.close()
+
+    assert asyncio.run(run()) == parse_instant("2025-12-31T23:45:00Z")
+    assert len(emitted) == 2 * 5 * 2
+    assert {json.loads(event.data)["as_of"] for event in emitted} == {"2025-12-31T23:45:00.000Z"}
+
+
+def test_an_unknown_schedule_is_refused(settings: Settings) -> None:
+    tick = Event(type=types.PING, source="/cron", id="1", extensions={"schedule": "anomaly"})
+
+    async def run() -> httpx.Response:
+        async with function("planner", settings) as client:
+            return await post(client, tick)
+
+    response = asyncio.run(run())
+    assert response.status_code == 422
+    assert "audit, analytics, retention" in response.json()["detail"]

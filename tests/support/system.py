@@ -1,0 +1,176 @@
+"""A whole system for a test: ``petrosa run`` as a process of its own, on free ports, in a folder of its own.
+
+::
+
+    with running_system(tmp_path / "state", project=make_project(tmp_path / "project")) as system:
+        system.get("/health/readiness")
+        system.kill("bridge")
+        system.wait_restarted("bridge")
+
+On leaving, the system is stopped as Ctrl-C would, and the test fails when a process is left behind or the exit status
+is not 0.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from infra.local.ports import free_ports
+from infra.local.run_record import PartRecord, RunRecord, read_record
+
+STOP_SECONDS: Final = 40.0
+_POLL_SECONDS: Final = 0.05
+
+
+class System:
+    """A running system, as a test sees it."""
+
+    def __init__(self, process: "subprocess.Popen[str]", state_dir: Path, http_port: int, nats_url: str) -> None:
+        self.process = process
+        self.state_dir = state_dir
+        self.url = f"http://127.0.0.1:{http_port}"
+        self.nats_url = nats_url
+        self.client = httpx.Client(base_url=self.url, timeout=10)
+        self._output = ""
+
+    @property
+    def record(self) -> RunRecord:
+        """What the runner writes down of its parts, as it is now."""
+        record = read_record(self.state_dir / "run.json")
+        assert record is not None, f"the system does not run:\n{self.output()}"
+        return record
+
+    def part(self, name: str) -> PartRecord:
+        """Return what is known of a part."""
+        return self.record.parts[name]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of all parts that run now, by name."""
+        return {name: part.pid for name, part in self.record.parts.items() if part.pid is not None}
+
+    def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a part and return its process id."""
+        pid = self.part(part).pid
+        assert pid is not None, f"{part} does not run"
+        os.kill(pid, number)
+        return pid
+
+    def wait_restarted(self, part: str, *, times: int = 1, within_s: float = 20) -> None:
+        """Wait until a part has been started again so often and is ready."""
+
+        def restarted() -> bool:
+            now = self.part(part)
+            return now.restarts >= times and now.state == "ready"
+
+        self.wait(restarted, within_s, f"{part} did not come back")
+
+    def wait(self, condition: Callable[[], bool], within_s: float = 20, otherwise: str = "it did not happen") -> None:
+        """Wait until a condition holds."""
+        deadline_s = time.monotonic() + within_s
+        while not condition():
+            assert self.process.poll() is None, f"the runner has ended:\n{self.output()}"
+            assert time.monotonic() < deadline_s, f"{otherwise} within {within_s} s; logs: {self.state_dir / 'logs'}"
+            time.sleep(_POLL_SECONDS)
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask the single origin."""
+        return self.client.get(path)
+
+    def is_ready(self) -> bool:
+        """Tell whether the runner has seen the whole system ready."""
+        record = read_record(self.state_dir / "run.json")
+        return record is not None and record.ready
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stop the system and return the exit status of the runner."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self._output += self.process.communicate(timeout=STOP_SECONDS)[0]
+        return self.process.returncode
+
+    def output(self) -> str:
+        """Return what the runner printed, once it has ended."""
+        if self.process.poll() is not None and not self._output:
+            self._output = self.process.communicate(timeout=STOP_SECONDS)[0]
+        return self._output
+
+    def left_behind(self) -> dict[int, str]:
+        """Return processes of this system that still run: process id → command line."""
+        return processes_of(self.state_dir)
+
+
+@contextlib.contextmanager
+def running_system(
+    state_dir: Path,
+    *,
+    project: Path | None = None,
+    feed: str = "none",
+    isolate: bool = False,
+    environment: Mapping[str, str] | None = None,
+    ready_within_s: float = 60,
+    http_port: int | None = None,
+    nats_port: int | None = None,
+) -> Iterator[System]:
+    """Run a system for the length of a ``with`` block.
+
+    Args:
+        state_dir: its state folder; give the same one again to go on where an earlier system ended.
+        project: the folder with its functions and manifests; the product's own without it.
+        feed: ``none`` or ``simulate``.
+        isolate: whether every function has a process of its own.
+        environment: further settings.
+        ready_within_s: how long the start may take.
+        http_port: a free one without it.
+        nats_port: a free one without it.
+    """
+    free = free_ports(2)
+    http_port, nats_port = http_port or free[0], nats_port or free[1]
+    settings = {
+        "PETROSA_HTTP_PORT": str(http_port),
+        "PETROSA_NATS_PORT": str(nats_port),
+        "PETROSA_DATA_DIR": str(state_dir),
+        **(environment or {}),
+    }
+    command = [sys.executable, "-m", "infra.cli.main", "run", "--feed", feed]
+    command += ["--isolate"] if isolate else []
+    command += ["--project", str(project)] if project else []
+    process = subprocess.Popen(
+        command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    system = System(process, state_dir, http_port, settings.get("NATS_URL", f"nats://127.0.0.1:{nats_port}"))
+    try:
+        system.wait(system.is_ready, ready_within_s, "the system was not ready")
+        yield system
+        if process.returncode is None:
+            status = system.stop()
+            assert status == 0, f"the runner ended with status {status}:\n{system.output()}"
+        left = system.left_behind()
+        assert not left, f"processes were left behind: {left}"
+    finally:
+        system.client.close()
+        if process.poll() is None:
+            process.kill()  # its parts end with it
+            process.communicate()
+
+
+def processes_of(state_dir: Path) -> dict[int, str]:
+    """Return the parts of a system that still run: process id → command line (Linux only, nothing elsewhere)."""
+    mark = f"PETROSA_DATA_DIR={state_dir.absolute()}\0".encode()
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or not ours
+            environment = (folder / "environ").read_bytes() + b"\0"
+            command = (folder / "cmdline").read_bytes()
+            if mark in environment and command:
+                found[int(folder.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+    return found

@@ -1,0 +1,288 @@
+"""The routes under ``/analysis``: fields, methods, windows, history, errors, empty cases."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from fastapi import FastAPI
+
+from common.analytics import metrics
+from common.clock import FixedClock
+from common.storage.ports import AnalyticsDocument, AnalyticsStore
+from common.times import HOUR_MS, MINUTE_MS, to_iso
+from functions.api_analysis.listings import LISTINGS, VOLATILITY, VOLUME, Listing
+from functions.api_analysis.models import answer_model
+from functions.api_analysis.reader import AnalysisReader
+from functions.api_analysis.routes import build_api
+from tests.support.api import fields_at_fault, get, json_of
+from tests.support.memory_stores import MemoryAnalyticsStore
+
+FIRST_MS = 1_760_918_400_000  # 2025-10-20T00:00:00Z
+NOW_MS = FIRST_MS + 12 * 15 * MINUTE_MS
+every_listing = pytest.mark.parametrize("listing", LISTINGS, ids=lambda listing: listing.metric.name)
+
+VOLATILITY_BODY = {
+    "rolling_stddev": "0.00512000000000",
+    "annualized_volatility": "0.4792",
+    "parkinson": "0",
+    "garman_klass": None,
+    "volatility_of_volatility": "0.00061",
+    "yang_zhang": "0.0051",
+}
+VOLUME_BODY = {
+    "total_volume": "182334.118",
+    "volume_sma": "7511.402",
+    "volume_ema": "7290.118",
+    "volume_delta": "-1204.55",
+    "volume_spike_ratio": "0",
+    "taker_buy_ratio": None,
+    "vwap": "64120.5",
+    "obv": "-12.5",
+    "amihud_illiquidity": "0.000000000012",
+}
+BODIES = {"volatility": VOLATILITY_BODY, "volume": VOLUME_BODY}
+
+
+def document(listing: Listing, slot: int, timeframe: str = "1h", **changes: Any) -> AnalyticsDocument:
+    as_of_ms = FIRST_MS + slot * 15 * MINUTE_MS
+    computed_at_ms = as_of_ms + 4_100
+    body: dict[str, Any] = {
+        "symbol": "BTCUSDT",
+        "timeframe": timeframe,
+        "timestamp": to_iso(computed_at_ms),
+        "as_of": to_iso(as_of_ms),
+        "data_until": to_iso(as_of_ms // HOUR_MS * HOUR_MS),
+        "rows_used": 720,
+        "warmup_complete": True,
+        **BODIES[listing.metric.name],
+        **changes,
+        "metadata": {
+            "method": listing.metric.method,
+            "window": listing.metric.window,
+            "parameters": {},
+            "completeness": 90.0 + slot / 2,
+            "computed_at": to_iso(computed_at_ms),
+        },
+    }
+    return AnalyticsDocument("BTCUSDT", listing.metric.name, timeframe, as_of_ms, computed_at_ms, body)
+
+
+def save(store: MemoryAnalyticsStore, documents: Sequence[AnalyticsDocument]) -> None:
+    asyncio.run(store.save(documents))
+
+
+@pytest.fixture
+def store() -> MemoryAnalyticsStore:
+    """Twelve documents of each metric at 1h, a quarter of an hour apart, and one at 1d."""
+    stored = MemoryAnalyticsStore()
+    for listing in LISTINGS:
+        save(stored, [document(listing, slot) for slot in range(12)] + [document(listing, 0, "1d")])
+    return stored
+
+
+@pytest.fixture
+def app(store: MemoryAnalyticsStore) -> FastAPI:
+    return build_api(AnalysisReader(cast("AnalyticsStore", store), FixedClock(NOW_MS)))
+
+
+def url(listing: Listing, more: str = "") -> str:
+    return f"/analysis/{listing.metric.name}?pair=BTCUSDT&period=1h{more}"
+
+
+def as_of(*slots: int) -> list[str]:
+    return [to_iso(FIRST_MS + slot * 15 * MINUTE_MS) for slot in slots]
+
+
+def slots_of(body: Any) -> list[str]:
+    return [value["as_of"] for value in body["values"]]
+
+
+@every_listing
+def test_answers_are_what_the_openapi_document_says(app: FastAPI, listing: Listing) -> None:
+    (answer,) = get(app, url(listing))
+    answer_model(listing).model_validate_json(answer.content, strict=True)
+
+
+def test_volatility(app: FastAPI) -> None:
+    body = json_of(app, url(VOLATILITY, "&limit=1"))
+    added = dict.fromkeys(set(VOLATILITY.fields) - {"rolling_stddev", "annualized", "parkinson", "vov", "yang_zhang"})
+    assert body == {
+        "pair": "BTCUSDT",
+        "period": "1h",
+        "metric": "volatility",
+        "method": "rolling_stddev",
+        "window": "30d",
+        "values": [
+            {
+                "timestamp": "2025-10-20T02:45:04.100Z",
+                "as_of": "2025-10-20T02:45:00.000Z",
+                "data_until": "2025-10-20T02:00:00.000Z",
+                "rows_used": 720,
+                "warmup_complete": True,
+                **added,
+                "rolling_stddev": "0.00512000000000",
+                "annualized": "0.4792",
+                "parkinson": "0",
+                "vov": "0.00061",
+                "yang_zhang": "0.0051",
+            }
+        ],
+        "pagination": {
+            "total": 12,
+            "limit": 1,
+            "offset": 0,
+            "page": 1,
+            "pages": 12,
+            "has_next": True,
+            "has_previous": False,
+        },
+        "metadata": {
+            "data_completeness": 95.5,
+            "last_updated": "2025-10-20T02:45:04.100Z",
+            "collection": "analytics_BTCUSDT_volatility",
+            "records_returned": 1,
+        },
+    }
+
+
+def test_volume(app: FastAPI) -> None:
+    body = json_of(app, url(VOLUME, "&limit=1"))
+    assert (body["metric"], body["method"], body["window"]) == ("volume", "aggregation", "24h")
+    value = body["values"][0]
+    assert {key: value[key] for key in VOLUME_BODY} == VOLUME_BODY
+    assert body["metadata"]["collection"] == "analytics_BTCUSDT_volume"
+
+
+@pytest.mark.parametrize("key", ["rolling_stddev", "annualized", "parkinson", "garman_klass", "vov"])
+def test_the_documented_keys_of_volatility_are_there_and_missing_is_null(
+    app: FastAPI, store: MemoryAnalyticsStore, key: str
+) -> None:
+    missing: dict[str, Any] = {VOLATILITY.fields[key]: None}
+    save(store, [document(VOLATILITY, 11, **missing)])
+    assert json_of(app, url(VOLATILITY))["values"][0][key] is None
+
+
+@every_listing
+def test_the_newest_ten_come_first(app: FastAPI, listing: Listing) -> None:
+    assert slots_of(json_of(app, url(listing))) == as_of(*range(11, 1, -1))
+
+
+@every_listing
+def test_history_by_range_order_and_page(app: FastAPI, listing: Listing) -> None:
+    inside = f"&start={as_of(3)[0]}&end={as_of(8)[0]}"
+    assert slots_of(json_of(app, url(listing, inside))) == as_of(7, 6, 5, 4, 3)
+    assert slots_of(json_of(app, url(listing, f"{inside}&sort_order=asc&limit=2"))) == as_of(3, 4)
+    page = json_of(app, url(listing, f"{inside}&limit=2&offset=4"))
+    assert slots_of(page) == as_of(3)
+    assert page["pagination"] == {
+        "total": 5,
+        "limit": 2,
+        "offset": 4,
+        "page": 3,
+        "pages": 3,
+        "has_next": False,
+        "has_previous": True,
+    }
+    assert page["metadata"]["last_updated"] == "2025-10-20T02:45:04.100Z"
+
+
+@every_listing
+def test_documents_about_the_future_are_not_shown(app: FastAPI, store: MemoryAnalyticsStore, listing: Listing) -> None:
+    save(store, [document(listing, 12), document(listing, 13)])
+    assert slots_of(json_of(app, url(listing, "&limit=1"))) == as_of(12)
+
+
+@every_listing
+def test_timeframes_are_kept_apart(app: FastAPI, listing: Listing) -> None:
+    daily = json_of(app, f"/analysis/{listing.metric.name}?pair=BTCUSDT&period=1d")
+    assert (daily["period"], len(daily["values"])) == ("1d", 1)
+
+
+@every_listing
+def test_a_method_is_one_of_the_keys(app: FastAPI, listing: Listing) -> None:
+    every = set(json_of(app, url(listing))["values"][0])
+    common = {"timestamp", "as_of", "data_until", "rows_used", "warmup_complete"}
+    assert every == common | set(listing.fields)
+    for method in listing.fields:
+        body = json_of(app, url(listing, f"&method={method}"))
+        assert body["method"] == method
+        assert set(body["values"][0]) == common | {method}
+
+
+def test_the_method_of_the_documents_shows_them_whole(app: FastAPI) -> None:
+    body = json_of(app, url(VOLUME, "&method=aggregation"))
+    assert set(VOLUME.fields) <= set(body["values"][0])
+
+
+@every_listing
+def test_the_window_that_is_computed_is_accepted(app: FastAPI, listing: Listing) -> None:
+    assert json_of(app, url(listing, f"&window={listing.metric.window}"))["window"] == listing.metric.window
+
+
+@every_listing
+def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, listing: Listing) -> None:
+    (window,) = get(app, url(listing, "&window=7d"))
+    assert fields_at_fault(window) == ["window"]
+    assert window.json()["detail"][0]["msg"] == f"expected one of {listing.metric.window}"
+    (method,) = get(app, url(listing, "&method=guessing"))
+    assert fields_at_fault(method) == ["method"]
+    assert all(name in method.json()["detail"][0]["msg"] for name in listing.methods)
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ("", ["pair", "period"]),
+        ("pair=BTCUSDT", ["period"]),
+        ("pair=BTC-USDT&period=1h", ["pair"]),
+        ("pair=BTCUSDT&period=fortnight", ["period"]),
+        ("pair=BTCUSDT&period=1h&limit=0", ["limit"]),
+        ("pair=BTCUSDT&period=1h&limit=1001", ["limit"]),
+        ("pair=BTCUSDT&period=1h&offset=-1", ["offset"]),
+        ("pair=BTCUSDT&period=1h&sort_order=newest", ["sort_order"]),
+        ("pair=BTCUSDT&period=1h&start=then&end=now", ["end", "start"]),
+        ("pair=BTCUSDT&period=1h&start=2025-10-21&end=2025-10-20", ["end"]),
+    ],
+)
+@every_listing
+def test_a_wrong_query_names_its_fields(app: FastAPI, listing: Listing, query: str, fields: list[str]) -> None:
+    (answer,) = get(app, f"/analysis/{listing.metric.name}?{query}")
+    assert sorted(fields_at_fault(answer)) == fields
+
+
+@every_listing
+def test_nothing_computed_is_an_empty_list(app: FastAPI, listing: Listing) -> None:
+    for query in ("pair=XYZUSDT&period=1h", "pair=BTCUSDT&period=5m"):
+        body = json_of(app, f"/analysis/{listing.metric.name}?{query}")
+        assert (body["values"], body["pagination"]["total"]) == ([], 0)
+        assert body["metadata"]["data_completeness"] is body["metadata"]["last_updated"] is None
+
+
+@every_listing
+def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalyticsStore, listing: Listing) -> None:
+    store.failing = True
+    (answer,) = get(app, url(listing))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json() == {"detail": "Database not available"}
+
+
+def test_the_openapi_document_lists_every_route_with_what_it_accepts(app: FastAPI) -> None:
+    document = json_of(app, "/openapi.json")
+    assert set(document["paths"]) == {"/analysis/volatility", "/analysis/volume"}
+    for listing in LISTINGS:
+        route = document["paths"][f"/analysis/{listing.metric.name}"]["get"]
+        parameters = {parameter["name"]: parameter for parameter in route["parameters"]}
+        assert set(parameters) == {
+            *("pair", "period", "method", "window", "start", "end", "limit", "offset", "sort_order")
+        }
+        assert parameters["method"]["schema"]["enum"] == list(listing.methods)
+        assert parameters["window"]["schema"]["enum"] == list(listing.windows)
+        assert parameters["limit"]["schema"]["default"] == 10
+
+
+def test_routes_that_are_not_declared_do_not_exist(app: FastAPI) -> None:
+    undeclared = set(metrics.METRICS) - {listing.metric.name for listing in LISTINGS}
+    answers = get(app, *[f"/analysis/{name}?pair=BTCUSDT&period=1h" for name in sorted(undeclared)])
+    assert {answer.status_code for answer in answers} == {404}

@@ -1,0 +1,502 @@
+"""The routes under ``/data``: parameters, answers, errors, empty cases, digits, paging."""
+
+from typing import Any, cast
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from common.clock import FixedClock
+from common.models.rows import (
+    AggTradeRow,
+    CandleRow,
+    DepthRow,
+    Family,
+    FundingRow,
+    MarkPriceRow,
+    Origin,
+    TickerRow,
+    TradeRow,
+)
+from common.storage.ports import MarketStore
+from common.times import HOUR_MS, MINUTE_MS, to_iso
+from functions.api_data import models
+from functions.api_data.hot_routes import HotReads
+from functions.api_data.reader import MarketReader
+from functions.api_data.routes import build_api
+from tests.support.api import fields_at_fault, get, json_of
+from tests.support.memory_stores import MemoryMarketStore
+
+FIRST_MS = 1_760_918_400_000  # 2025-10-20T00:00:00Z
+NOW_MS = FIRST_MS + 12 * HOUR_MS + 34 * MINUTE_MS
+SERIES = ("candles", "trades", "funding", "tickers", "mark-prices")
+PATHS = {
+    "/data/candles": "pair=BTCUSDT&period=1h",
+    "/data/trades": "pair=BTCUSDT",
+    "/data/funding": "pair=BTCUSDT",
+    "/data/tickers": "pair=BTCUSDT",
+    "/data/mark-prices": "pair=BTCUSDT",
+    "/data/depth": "pair=BTCUSDT",
+}
+ROUTES: dict[str, type[BaseModel]] = {
+    "/data/candles": models.CandlesAnswer,
+    "/data/trades": models.TradesAnswer,
+    "/data/funding": models.SeriesAnswer[models.FundingRate],
+    "/data/tickers": models.SeriesAnswer[models.Ticker],
+    "/data/mark-prices": models.SeriesAnswer[models.MarkPrice],
+    "/data/depth": models.DepthAnswer,
+}
+series_paths = pytest.mark.parametrize("path", [path for path in PATHS if path != "/data/depth"])
+every_path = pytest.mark.parametrize("path", PATHS)
+
+
+def candle(hour: int, **changes: Any) -> CandleRow:
+    row = CandleRow(
+        symbol="BTCUSDT",
+        timeframe="1h",
+        time_ms=FIRST_MS + hour * HOUR_MS,
+        open="64302.10",
+        high="64355.00",
+        low="64012.70",
+        close="64119.40",
+        volume="4120.338",
+        quote_volume="264501233.114",
+        trades_count=86039,
+        taker_buy_volume="0.00000010",
+        taker_buy_quote_volume="1",
+        is_closed=True,
+        event_time_ms=FIRST_MS,
+        origin=Origin.STREAM,
+    )
+    return row._replace(**changes)
+
+
+@pytest.fixture
+def store() -> MemoryMarketStore:
+    """Half a day of BTCUSDT, hour by hour; the sixth hour is missing, the last candle is open."""
+    stored = MemoryMarketStore(name="sqlite")
+    hours = [hour for hour in range(13) if hour != 6]
+    times = [FIRST_MS + hour * HOUR_MS for hour in hours]
+    stored.put(Family.CANDLES, [candle(hour, is_closed=hour < 12) for hour in hours])
+    stored.put(Family.TRADES, [TradeRow("BTCUSDT", time, time // 1000, "64120.50", "0.012", True) for time in times])
+    stored.put(
+        Family.AGG_TRADES,
+        [AggTradeRow("BTCUSDT", time, 7, "64120.50", "0.0120", None, 5412887013, False) for time in times],
+    )
+    stored.put(
+        Family.FUNDING_RATES,
+        [
+            FundingRow("BTCUSDT", time, "0.00006891", None if time == FIRST_MS else "64240.11", None, 0, Origin.REST)
+            for time in times
+        ],
+    )
+    ticker = ("1.0", "2.00", "0.5", "1.50", "0", "0.0", "-0.10", "-1.000", 0)
+    stored.put(Family.TICKERS, [TickerRow("BTCUSDT", time, *ticker) for time in times])
+    stored.put(
+        Family.MARK_PRICES,
+        [MarkPriceRow("BTCUSDT", time, "64240.11000000", None, None, "0.00010000", times[-1]) for time in times],
+    )
+    stored.put(
+        Family.DEPTH,
+        [
+            DepthRow("BTCUSDT", times[0], 1, "[]", "[]"),
+            DepthRow("BTCUSDT", times[-1], 9, _levels(64118.8, -1), _levels(64119.0, 1)),
+        ],
+    )
+    return stored
+
+
+def _levels(best: float, step: int) -> str:
+    return "[" + ",".join(f'["{best + step * level:.2f}","{level}.100"]' for level in range(25)) + "]"
+
+
+@pytest.fixture
+def app(store: MemoryMarketStore) -> HotReads:
+    return build_api(MarketReader(cast("MarketStore", store), FixedClock(NOW_MS)))
+
+
+def times_of(body: Any) -> list[str]:
+    return [value["timestamp"] for value in body["values"]]
+
+
+def hours(*numbers: int) -> list[str]:
+    return [to_iso(FIRST_MS + number * HOUR_MS) for number in numbers]
+
+
+@every_path
+def test_every_answer_is_what_the_openapi_document_says(app: HotReads, path: str) -> None:
+    (answer,) = get(app, f"{path}?{PATHS[path]}")
+    assert answer.headers["content-type"] == "application/json"
+    ROUTES[path].model_validate_json(answer.content, strict=True)
+    assert answer.json()["metadata"]["source"] == "sqlite"
+
+
+def test_candles_carry_their_digits(app: HotReads) -> None:
+    body = json_of(app, "/data/candles?pair=BTCUSDT&period=1h&limit=1")
+    assert body["values"] == [
+        {
+            "timestamp": "2025-10-20T12:00:00.000Z",
+            "open": "64302.10",
+            "high": "64355.00",
+            "low": "64012.70",
+            "close": "64119.40",
+            "volume": "4120.338",
+            "quote_volume": "264501233.114",
+            "trades_count": 86039,
+            "taker_buy_volume": "0.00000010",
+            "is_closed": False,
+        }
+    ]
+    assert body["metadata"]["collection"] == "candles_BTCUSDT_1h"
+
+
+def test_the_query_is_told_as_it_was_understood(app: HotReads) -> None:
+    body = json_of(
+        app, "/data/candles?pair=%20btcusdt&period=1h&start=1760918400&end=2025-10-20T05:00:00%2B02:00&limit=5&x=1"
+    )
+    assert (body["pair"], body["period"]) == ("BTCUSDT", "1h")
+    assert body["parameters"] == {
+        "pair": "BTCUSDT",
+        "period": "1h",
+        "start": "2025-10-20T00:00:00.000Z",
+        "end": "2025-10-20T03:00:00.000Z",
+        "limit": 5,
+        "offset": 0,
+        "sort_order": "asc",
+    }
+    assert times_of(body) == hours(0, 1, 2)
+
+
+@series_paths
+def test_without_a_range_the_newest_rows_before_now_ascending(app: HotReads, path: str) -> None:
+    body = json_of(app, f"{path}?{PATHS[path]}&limit=3")
+    assert times_of(body) == hours(10, 11, 12)
+    assert body["parameters"]["start"] is None
+    assert body["parameters"]["end"] == to_iso(NOW_MS)
+    assert body["pagination"] == {
+        "total": 12,
+        "limit": 3,
+        "offset": 0,
+        "page": 1,
+        "pages": 4,
+        "has_next": True,
+        "has_previous": False,
+    }
+
+
+@series_paths
+def test_ranges_are_half_open(app: HotReads, path: str) -> None:
+    start, end = hours(2)[0], hours(5)[0]
+    body = json_of(app, f"{path}?{PATHS[path]}&start={start}&end={end}")
+    assert times_of(body) == hours(2, 3, 4)
+    assert body["pagination"]["total"] == body["metadata"]["records_returned"] == 3
+
+
+@pytest.mark.parametrize("given", ["2025-10-20T02:00:00", "2025-10-20T02:00:00Z", "1760925600", "1760925600000"])
+def test_instants_are_iso_or_unix_and_utc_without_an_offset(app: HotReads, given: str) -> None:
+    body = json_of(app, f"/data/candles?pair=BTCUSDT&period=1h&start={given}&limit=1")
+    assert times_of(body) == hours(2)
+
+
+@series_paths
+@pytest.mark.parametrize(
+    ("order", "start", "expected"),
+    [
+        ("asc", True, [(0, 1, 2, 3, 4), (5, 7, 8, 9, 10), (11, 12)]),
+        ("desc", True, [(12, 11, 10, 9, 8), (7, 5, 4, 3, 2), (1, 0)]),
+        ("asc", False, [(8, 9, 10, 11, 12), (2, 3, 4, 5, 7), (0, 1)]),
+        ("desc", False, [(12, 11, 10, 9, 8), (7, 5, 4, 3, 2), (1, 0)]),
+    ],
+)
+def test_pages_in_both_orders(
+    app: HotReads, path: str, order: str, start: bool, expected: list[tuple[int, ...]]
+) -> None:
+    query = f"{PATHS[path]}&limit=5&sort_order={order}" + (f"&start={hours(0)[0]}" if start else "")
+    pages = [json_of(app, f"{path}?{query}&offset={offset}") for offset in (0, 5, 10)]
+    assert [times_of(page) for page in pages] == [hours(*numbers) for numbers in expected]
+    assert [page["pagination"]["page"] for page in pages] == [1, 2, 3]
+    assert [page["pagination"]["has_next"] for page in pages] == [True, True, False]
+    assert [page["pagination"]["has_previous"] for page in pages] == [False, True, True]
+    beyond = json_of(app, f"{path}?{query}&offset=100")
+    assert (beyond["values"], beyond["pagination"]["total"], beyond["pagination"]["has_next"]) == ([], 12, False)
+
+
+def test_completeness_counts_the_slots_between_the_first_and_the_last_row(app: HotReads) -> None:
+    gap = json_of(app, f"/data/candles?pair=BTCUSDT&period=1h&start={hours(4)[0]}&end={hours(9)[0]}")
+    assert gap["metadata"]["data_completeness"] == 80.0
+    backwards = json_of(
+        app, f"/data/candles?pair=BTCUSDT&period=1h&start={hours(4)[0]}&end={hours(9)[0]}&sort_order=desc"
+    )
+    assert backwards["metadata"]["data_completeness"] == 80.0
+    whole = json_of(app, f"/data/candles?pair=BTCUSDT&period=1h&end={hours(6)[0]}")
+    assert whole["metadata"]["data_completeness"] == 100.0
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in {"/data/depth", "/data/candles"}])
+def test_without_a_grid_there_is_no_completeness(app: HotReads, path: str) -> None:
+    assert json_of(app, f"{path}?{PATHS[path]}")["metadata"]["data_completeness"] is None
+
+
+@series_paths
+def test_last_updated_is_the_newest_row_of_the_series_not_of_the_answer(app: HotReads, path: str) -> None:
+    body = json_of(app, f"{path}?{PATHS[path]}&end={hours(3)[0]}")
+    assert body["metadata"]["last_updated"] == hours(12)[0]
+
+
+@series_paths
+def test_a_pair_without_rows_is_an_empty_list(app: HotReads, path: str) -> None:
+    body = json_of(app, f"{path}?{PATHS[path].replace('BTC', 'XYZ')}")
+    assert body["values"] == []
+    assert body["pagination"]["total"] == body["pagination"]["pages"] == 0
+    assert body["metadata"]["data_completeness"] is body["metadata"]["last_updated"] is None
+
+
+def test_an_interval_without_rows_is_an_empty_list(app: HotReads) -> None:
+    assert json_of(app, "/data/candles?pair=BTCUSDT&period=3m")["values"] == []
+
+
+@series_paths
+def test_a_range_without_rows_is_an_empty_list(app: HotReads, path: str) -> None:
+    for window in (
+        f"start={hours(3)[0]}&end={hours(3)[0]}",
+        "start=2030-01-01",
+        "end=2020-01-01",
+        f"start={hours(6)[0]}&end={hours(7)[0]}",
+    ):
+        body = json_of(app, f"{path}?{PATHS[path]}&{window}")
+        assert (body["values"], body["pagination"]["total"]) == ([], 0), window
+
+
+def test_rows_ahead_of_the_clock_wait_for_their_time(store: MemoryMarketStore, app: HotReads) -> None:
+    store.put(Family.CANDLES, [candle(13), candle(14)])
+    assert times_of(json_of(app, "/data/candles?pair=BTCUSDT&period=1h&limit=1")) == hours(12)
+    named = json_of(app, f"/data/candles?pair=BTCUSDT&period=1h&limit=1&end={hours(14)[0]}")
+    assert times_of(named) == hours(13)
+
+
+def test_trades(app: HotReads) -> None:
+    body = json_of(app, "/data/trades?pair=BTCUSDT&limit=1")
+    assert body["values"] == [
+        {
+            "timestamp": "2025-10-20T12:00:00.000Z",
+            "trade_id": 1760961600,
+            "price": "64120.50",
+            "quantity": "0.012",
+            "side": "sell",
+        }
+    ]
+    assert body["metadata"]["collection"] == "trades_BTCUSDT"
+    assert body["parameters"]["aggregated"] is False
+
+
+def test_aggregated_trades(app: HotReads) -> None:
+    body = json_of(app, "/data/trades?pair=BTCUSDT&limit=1&aggregated=true")
+    assert body["values"] == [
+        {
+            "timestamp": "2025-10-20T12:00:00.000Z",
+            "agg_trade_id": 7,
+            "price": "64120.50",
+            "quantity": "0.0120",
+            "side": "buy",
+            "first_trade_id": None,
+            "last_trade_id": 5412887013,
+        }
+    ]
+    assert body["metadata"]["collection"] == "agg_trades_BTCUSDT"
+    assert body["parameters"]["aggregated"] is True
+
+
+def test_funding_rates_keep_null_and_digits_apart(app: HotReads) -> None:
+    body = json_of(app, f"/data/funding?pair=BTCUSDT&limit=2&start={hours(0)[0]}")
+    assert body["values"] == [
+        {"timestamp": hours(0)[0], "funding_rate": "0.00006891", "mark_price": None},
+        {"timestamp": hours(1)[0], "funding_rate": "0.00006891", "mark_price": "64240.11"},
+    ]
+    assert body["metadata"]["collection"] == "funding_rates_BTCUSDT"
+
+
+def test_tickers_show_zero_as_zero(app: HotReads) -> None:
+    body = json_of(app, "/data/tickers?pair=BTCUSDT&limit=1")
+    assert body["values"] == [
+        {
+            "timestamp": hours(12)[0],
+            "open_price": "1.0",
+            "high_price": "2.00",
+            "low_price": "0.5",
+            "close_price": "1.50",
+            "volume": "0",
+            "quote_volume": "0.0",
+            "price_change": "-0.10",
+            "price_change_percent": "-1.000",
+            "trades_count": 0,
+        }
+    ]
+
+
+def test_mark_prices(app: HotReads) -> None:
+    body = json_of(app, "/data/mark-prices?pair=BTCUSDT&limit=1")
+    assert body["values"] == [
+        {
+            "timestamp": hours(12)[0],
+            "mark_price": "64240.11000000",
+            "index_price": None,
+            "estimated_settle_price": None,
+            "funding_rate": "0.00010000",
+            "next_funding_time": hours(12)[0],
+        }
+    ]
+    assert body["metadata"]["collection"] == "mark_prices_BTCUSDT"
+
+
+def test_depth_is_the_newest_book_with_at_most_twenty_levels(app: HotReads) -> None:
+    body = json_of(app, "/data/depth?pair=btcusdt")
+    assert (len(body["data"]["bids"]), len(body["data"]["asks"])) == (20, 20)
+    assert body["data"]["bids"][:2] == [
+        {"price": "64118.80", "quantity": "0.100"},
+        {"price": "64117.80", "quantity": "1.100"},
+    ]
+    assert body["data"]["asks"][0] == {"price": "64119.00", "quantity": "0.100"}
+    assert body["data"]["last_update_id"] == 9
+    assert body["metadata"] == {"timestamp": hours(12)[0], "source": "sqlite", "collection": "depth_BTCUSDT"}
+    assert body["parameters"] == {"pair": "BTCUSDT"}
+
+
+def test_a_book_that_does_not_exist_is_404(app: HotReads) -> None:
+    (answer,) = get(app, "/data/depth?pair=XYZUSDT")
+    assert answer.status_code == 404
+    assert answer.json() == {"detail": "No order book available for XYZUSDT"}
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ("", ["pair", "period"]),
+        ("pair=BTCUSDT", ["period"]),
+        ("pair=&period=1h", ["pair"]),
+        ("pair=BTC/USDT&period=1h", ["pair"]),
+        ("pair=../../etc&period=1h", ["pair"]),
+        ("pair=BTCUSDT&period=1H", ["period"]),
+        ("pair=BTCUSDT&period=7m", ["period"]),
+        ("pair=BTCUSDT&period=1h&limit=0", ["limit"]),
+        ("pair=BTCUSDT&period=1h&limit=1001", ["limit"]),
+        ("pair=BTCUSDT&period=1h&limit=many", ["limit"]),
+        ("pair=BTCUSDT&period=1h&limit=", ["limit"]),
+        ("pair=BTCUSDT&period=1h&limit=1.5", ["limit"]),
+        ("pair=BTCUSDT&period=1h&offset=-1", ["offset"]),
+        ("pair=BTCUSDT&period=1h&offset=99999999999999999999999", ["offset"]),
+        ("pair=BTCUSDT&period=1h&sort_order=up", ["sort_order"]),
+        ("pair=BTCUSDT&period=1h&start=yesterday", ["start"]),
+        ("pair=BTCUSDT&period=1h&start=", ["start"]),
+        ("pair=BTCUSDT&period=1h&end=99999-01-01", ["end"]),
+        ("pair=BTCUSDT&period=1h&end=" + "9" * 400, ["end"]),
+        ("pair=BTCUSDT&period=1h&start=1e9", ["start"]),
+        ("pair=BTCUSDT&period=1h&start=2025-10-20T01:00:00Z&end=2025-10-20T00:00:00Z", ["end"]),
+        ("pair=%00&period=%ff&limit=x", ["limit", "pair", "period"]),
+    ],
+)
+def test_a_wrong_query_names_its_fields(app: HotReads, query: str, fields: list[str]) -> None:
+    (answer,) = get(app, f"/data/candles?{query}")
+    assert sorted(fields_at_fault(answer)) == sorted(fields)
+
+
+def test_what_was_expected_is_said(app: HotReads) -> None:
+    (answer,) = get(app, "/data/candles?pair=BTCUSDT&period=7m")
+    assert answer.json()["detail"] == [
+        {
+            "type": "value_error",
+            "loc": ["query", "period"],
+            "msg": "expected one of 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d",
+            "input": "7m",
+        }
+    ]
+    (missing,) = get(app, "/data/trades")
+    assert missing.json()["detail"] == [
+        {"type": "missing", "loc": ["query", "pair"], "msg": "Field required", "input": None}
+    ]
+
+
+@every_path
+def test_every_route_says_which_pair_was_wrong(app: HotReads, path: str) -> None:
+    missing, wrong = get(app, f"{path}?period=1h", f"{path}?period=1h&pair=%3Cb%3E")
+    assert fields_at_fault(missing) == fields_at_fault(wrong) == ["pair"]
+
+
+def test_aggregated_is_a_yes_or_no(app: HotReads) -> None:
+    (answer,) = get(app, "/data/trades?pair=BTCUSDT&aggregated=some")
+    assert fields_at_fault(answer) == ["aggregated"]
+
+
+@every_path
+def test_a_store_that_cannot_be_asked_is_503(store: MemoryMarketStore, app: HotReads, path: str) -> None:
+    url = f"{path}?{PATHS[path]}"
+    before, store.failing = get(app, url)[0], True
+    (failed,) = get(app, url)
+    store.failing = False
+    (after,) = get(app, url)
+    assert (before.status_code, failed.status_code, after.status_code) == (200, 503, 200)
+    assert int(failed.headers["retry-after"]) > 0
+    assert failed.json() == {"detail": "Database not available"}
+    assert "secret-host" not in failed.text
+
+
+def test_any_origin_may_read_also_errors(store: MemoryMarketStore, app: HotReads) -> None:
+    origin = {"origin": "https://dashboard.example"}
+    urls = ["/data/candles?pair=BTCUSDT&period=1h", "/data/candles", "/data/depth?pair=XYZUSDT"]
+    answers = get(app, *urls, headers=origin)
+    assert [answer.status_code for answer in answers] == [200, 422, 404]
+    assert {answer.headers["access-control-allow-origin"] for answer in answers} == {"*"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@every_path
+def test_reads_only(app: HotReads, path: str, method: str) -> None:
+    import asyncio
+
+    async def call() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://group") as client:
+            return await client.request(method, f"{path}?{PATHS[path]}")
+
+    assert asyncio.run(call()).status_code == 405
+
+
+def test_unknown_paths_are_404_and_a_trailing_slash_is_redirected(app: HotReads) -> None:
+    unknown, slash = get(app, "/data/nothing", "/data/candles/?pair=BTCUSDT&period=1h")
+    assert (unknown.status_code, unknown.json()) == (404, {"detail": "Not Found"})
+    assert slash.status_code == 307
+    assert slash.headers["location"].endswith("/data/candles?pair=BTCUSDT&period=1h")
+
+
+@every_path
+def test_hot_and_documented_routes_give_the_same_bytes(app: HotReads, path: str) -> None:
+    queries = [
+        PATHS[path],
+        f"{PATHS[path]}&limit=2&offset=1&sort_order=desc&end={hours(9)[0]}",
+        f"{PATHS[path]}&pair=XYZUSDT",
+        f"{PATHS[path]}&limit=0&aggregated=x",
+        f"{PATHS[path]}&start=",
+        "unknown=1",
+    ]
+    urls = [f"{path}?{query}" for query in queries]
+    hot, documented = get(app, *urls), get(app.api, *urls)
+    assert [(one.status_code, one.content) for one in hot] == [(one.status_code, one.content) for one in documented]
+
+
+def test_the_openapi_document_lists_every_route_with_its_parameters(app: HotReads) -> None:
+    document = json_of(app, "/openapi.json")
+    names = {
+        path: {parameter["name"]: parameter["required"] for parameter in route["get"]["parameters"]}
+        for path, route in document["paths"].items()
+    }
+    window = dict.fromkeys(("start", "end", "limit", "offset", "sort_order"), False)
+    assert names == {
+        "/data/candles": {"pair": True, "period": True, **window},
+        "/data/trades": {"pair": True, "aggregated": False, **window},
+        "/data/depth": {"pair": True},
+        "/data/funding": {"pair": True, **window},
+        "/data/tickers": {"pair": True, **window},
+        "/data/mark-prices": {"pair": True, **window},
+    }
+    for route in document["paths"].values():
+        assert "$ref" in route["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert {"200", "422", "503"} <= route["get"]["responses"].keys()
