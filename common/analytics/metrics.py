@@ -15,6 +15,11 @@ from common.times import DAY_MS
 # Recursive averages forget where they began: after this many bars RSI and ADX (14) agree with an endless history to
 # 4e-7 and 2e-6 of a point, EMA (20) to 1e-11. Every window holds at least as many, where the store has them.
 CONVERGED_BARS: Final = 250
+# The pair that others are measured against.
+BENCHMARK: Final = "BTCUSDT"
+# All pairs together: the symbol and the metric under which the correlation of the market is stored.
+MARKET: Final = "MARKET"
+CORRELATION_MATRIX: Final = "correlation_matrix"
 
 
 class Scope(StrEnum):

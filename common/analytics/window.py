@@ -27,6 +27,7 @@ class Missing(StrEnum):
 
     TOO_FEW_ROWS = "too_few_rows"
     STALE = "stale"
+    UNUSABLE_BOOK = "unusable_book"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +114,29 @@ async def load_series(store: MarketStore, metric: Metric, request: AnalyticsRequ
     Raises:
         InvalidEvent: the request names no timeframe, or several pairs.
     """
-    symbol, timeframe, as_of_ms = request.one_symbol(), request.one_timeframe(), request.as_of_ms
-    window = window_of(metric, timeframe, as_of_ms)
+    window = window_of(metric, request.one_timeframe(), request.as_of_ms)
+    return await load_window(store, request.one_symbol(), window, metric.minimum_rows)
+
+
+async def load_window(store: MarketStore, symbol: str, window: Window, minimum_rows: int) -> Series | Missing:
+    """Read the candles of a pair in a window.
+
+    Args:
+        store: where from.
+        symbol: the pair.
+        window: which candles.
+        minimum_rows: fewest of them that the window itself must hold.
+
+    Returns:
+        The series, or why it does not suffice, as ``load_series``.
+    """
     candles = await store.candle_columns(
-        symbol, timeframe, end_ms=as_of_ms, start_ms=window.loaded_from_ms, bars=window.loaded_bars
+        symbol, window.timeframe, end_ms=window.as_of_ms, start_ms=window.loaded_from_ms, bars=window.loaded_bars
     )
     if len(candles) == 0:
         return Missing.TOO_FEW_ROWS
     series = Series(symbol, window, candles)
-    if as_of_ms - series.data_until_ms > max(_STALE_BARS * timeframe.duration_ms, _STALE_AT_LEAST_MS):
+    oldest_ms = window.as_of_ms - max(_STALE_BARS * window.timeframe.duration_ms, _STALE_AT_LEAST_MS)
+    if series.data_until_ms < oldest_ms:
         return Missing.STALE
-    return series if series.window_rows >= metric.minimum_rows else Missing.TOO_FEW_ROWS
+    return series if series.window_rows >= minimum_rows else Missing.TOO_FEW_ROWS

@@ -93,14 +93,11 @@ class Query(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class RangeQuery(Query):
-    """Which rows of a series: the newest before ``end``, or the first from ``start`` on."""
+class SpanQuery(Query):
+    """Which span of a series."""
 
     start: Start = None
     end: End = None
-    limit: Limit = 100
-    offset: Offset = 0
-    sort_order: SortOrder = "asc"
 
     @field_validator("end")
     @classmethod
@@ -109,6 +106,14 @@ class RangeQuery(Query):
         if start_ms is not None and end_ms is not None and end_ms < start_ms:
             raise expected("an instant that is not before start")
         return end_ms
+
+
+class RangeQuery(SpanQuery):
+    """Which rows of a series: the newest before ``end``, or the first from ``start`` on."""
+
+    limit: Limit = 100
+    offset: Offset = 0
+    sort_order: SortOrder = "asc"
 
 
 class Pagination(BaseModel):

@@ -3,6 +3,7 @@
 No input or output, no clock, no settings, and no library but numpy (its import decides how fast a calculator starts).
 One module per family::
 
+    grid          gaps made visible, rows of two symbols matched by time
     returns       log returns that do not reach across missing candles
     volatility    rolling, range-based and exponentially weighted volatility
     realized      realised variance, its continuous part, the share of jumps
@@ -17,6 +18,8 @@ One module per family::
     correlation   pairwise, rolling and lagged correlation, beta, first component
     cointegration Engle-Granger test, half-life
     breadth       share of symbols above an average, advance and decline
+    distributions tails of the normal and chi-squared distributions
+    arrays        array types, windows, missing rows: what the others are built on
 
 Conventions, which hold everywhere unless a docstring says otherwise:
 

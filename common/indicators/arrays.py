@@ -156,6 +156,14 @@ def scaled_deviations(values: FloatArray1D) -> FloatArray1D:
     return deviations
 
 
+def deviations_in_place(values: FloatArray1D) -> FloatArray1D:
+    """Return the scaled deviations of the finite values in their places, 0 where a value is missing."""
+    deviations = np.zeros(len(values))
+    valid = np.isfinite(values)
+    deviations[valid] = scaled_deviations(values[valid])
+    return deviations
+
+
 def near_one(values: FloatArray1D) -> FloatArray1D:
     """Return values times the power of two that brings the largest finite one near 1, so that no sum overflows.
 

@@ -13,6 +13,7 @@ from common.indicators.arrays import (
     FloatArray1D,
     FloatArray2D,
     all_finite,
+    deviations_in_place,
     over_windows,
     require_series,
     require_window,
@@ -22,6 +23,7 @@ from common.indicators.arrays import (
 from common.indicators.volatility import rolling_std
 
 MIN_ALIGNED_ROWS: Final = 20
+_CANCELLATION: Final = 1e-3  # a spread this small beside the squares has lost digits and is computed by itself
 _LARGEST_CORRELATION: Final = 1 - 1e-12  # keeps Fisher's z of a perfect correlation finite
 
 
@@ -59,6 +61,8 @@ def correlation(x: FloatArray1D, y: FloatArray1D, min_rows: int = MIN_ALIGNED_RO
 def correlation_matrix(returns: FloatArray2D, min_rows: int = MIN_ALIGNED_ROWS) -> FloatArray2D:
     """Pearson correlation of each pair of symbols, over the rows where both have a value.
 
+    The sums of all pairs come from five matrix products.
+
     Args:
         returns: shape ``(symbols, n)``, one time axis.
         min_rows: fewest rows of a pair to accept.
@@ -72,25 +76,18 @@ def correlation_matrix(returns: FloatArray2D, min_rows: int = MIN_ALIGNED_ROWS) 
     """
     if returns.ndim != 2:
         raise ValueError(f"returns must have shape (symbols, n), was {returns.shape}")
-    symbols = len(returns)
-    matrix = np.full((symbols, symbols), np.nan)
-    complete = np.flatnonzero(np.isfinite(returns).all(axis=1))
-    if len(complete) and returns.shape[1] >= max(min_rows, 2):
-        matrix[np.ix_(complete, complete)] = _complete_matrix(returns[complete])
-    for i in np.setdiff1d(np.arange(symbols), complete).tolist():
-        for j in range(symbols):
-            matrix[i, j] = matrix[j, i] = correlation(returns[i], returns[j], min_rows)
-    np.fill_diagonal(matrix, np.where(np.isnan(np.diag(matrix)), np.nan, 1.0))
-    return matrix
-
-
-def _complete_matrix(returns: FloatArray2D) -> FloatArray2D:
-    """Correlation of rows without missing values, by one matrix product."""
-    deviations, _ = row_deviations(returns)
-    length = np.sqrt((deviations**2).sum(axis=1))[:, np.newaxis]
+    deviations = np.array([deviations_in_place(row) for row in returns]).reshape(returns.shape)
+    valid = np.isfinite(returns).astype(np.float64)
+    count, sums, squares = valid @ valid.T, deviations @ valid.T, deviations**2 @ valid.T
     with np.errstate(invalid="ignore", divide="ignore"):
-        unit = deviations / length
-    matrix: FloatArray2D = np.clip(unit @ unit.T, -1.0, 1.0)
+        spread = squares - sums**2 / count  # [i, j]: of symbol i over the rows that it shares with j
+        shared = deviations @ deviations.T - sums * sums.T / count
+        matrix: FloatArray2D = np.clip(shared / np.sqrt(spread * spread.T), -1.0, 1.0)
+    matrix[count < max(min_rows, 2)] = np.nan
+    cancelled = spread <= _CANCELLATION * squares
+    for i, j in np.argwhere(np.triu(cancelled | cancelled.T)).tolist():
+        matrix[i, j] = matrix[j, i] = correlation(returns[i], returns[j], min_rows)
+    np.fill_diagonal(matrix, np.where(np.isnan(np.diag(matrix)), np.nan, 1.0))
     return matrix
 
 
@@ -141,14 +138,20 @@ def lag_correlation(
     """
     require_series(benchmark, symbol)
     require_window(max_lag, 0)
-    best = LagCorrelation(None, NAN)
-    for lag in sorted(range(-max_lag, max_lag + 1), key=abs):
-        leader, follower = (benchmark, symbol) if lag >= 0 else (symbol, benchmark)
-        kept = len(symbol) - abs(lag)
-        value = correlation(leader[: max(kept, 0)], follower[abs(lag) :], min_rows)
-        if value > best.correlation or (best.lag is None and value == value):  # noqa: PLR0124 - NaN is not itself
-            best = LagCorrelation(lag, value)
-    return best
+    nothing = LagCorrelation(None, NAN)
+    lags = sorted(range(-max_lag, max_lag + 1), key=abs)
+    found = [LagCorrelation(lag, _at_lag(benchmark, symbol, lag, min_rows)) for lag in lags if abs(lag) < len(symbol)]
+    return max((one for one in found if np.isfinite(one.correlation)), key=_by_correlation, default=nothing)
+
+
+def _at_lag(benchmark: FloatArray1D, symbol: FloatArray1D, lag: int, min_rows: int) -> float:
+    """Correlation of the benchmark at t with the symbol at t + lag."""
+    leader, follower = (benchmark, symbol) if lag >= 0 else (symbol, benchmark)
+    return correlation(leader[: len(symbol) - abs(lag)], follower[abs(lag) :], min_rows)
+
+
+def _by_correlation(one: LagCorrelation) -> float:
+    return one.correlation
 
 
 def volatility_correlation(x: FloatArray1D, y: FloatArray1D, window: int = 20) -> float:

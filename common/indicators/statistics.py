@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.indicators.arrays import NAN, FloatArray1D, require_series, require_window, scaled_deviations
+from common.indicators.arrays import (
+    NAN,
+    FloatArray1D,
+    deviations_in_place,
+    require_series,
+    require_window,
+    scaled_deviations,
+)
 from common.indicators.distributions import chi_squared_sf
 
 
@@ -75,8 +82,9 @@ def autocorrelation(values: FloatArray1D, lag: int = 1) -> float:
     Raises:
         ValueError: the lag is below 1.
     """
+    require_series(values)
     require_window(lag)
-    deviations = _deviations_in_place(values)
+    deviations = deviations_in_place(values)
     if not _has_pair(values, lag) or not deviations.any():
         return NAN
     return float(deviations[lag:] @ deviations[:-lag]) / float(deviations @ deviations)
@@ -146,13 +154,6 @@ def _variance_weight(squares: FloatArray1D, lag: int, horizon: int) -> float:
 def _valid(values: FloatArray1D) -> FloatArray1D:
     require_series(values)
     return values[np.isfinite(values)]
-
-
-def _deviations_in_place(values: FloatArray1D) -> FloatArray1D:
-    """Scaled deviations in the places of the values, 0 where one is missing."""
-    deviations = np.zeros(len(values))
-    deviations[np.isfinite(values)] = scaled_deviations(_valid(values))
-    return deviations
 
 
 def _has_pair(values: FloatArray1D, lag: int) -> bool:

@@ -157,8 +157,12 @@ class MarketStore(Protocol):
         """Delete at most ``limit`` of the rows older than ``cutoff_ms`` and return how many went."""
         ...
 
-    async def revision(self) -> object | None:
-        """Return a token that changes whenever stored data changes, or ``None`` if the store has none."""
+    async def newest_ms(self, family: Family) -> int | None:
+        """Return the time of the newest row of a family over all symbols, or nothing when there is none."""
+        ...
+
+    async def revision(self, family: Family, symbol: str, timeframe: Timeframe | None = None) -> object | None:
+        """Return a token that changes whenever a row of the series does, or ``None`` if the store has none."""
         ...
 
     async def ping(self, *, write: bool = False) -> None:
@@ -187,6 +191,11 @@ class AnalyticsDocument:
 
 class AnalyticsStore(Protocol):
     """Computed documents: a time series per symbol, metric and timeframe."""
+
+    @property
+    def name(self) -> str:
+        """Name of the store in answers: ``sqlite``, ``mongodb``."""
+        ...
 
     async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
         """Store documents, replacing those of the same key; returns how many were written."""

@@ -4,8 +4,8 @@ To serve another one, declare it here: its route, parameters, answers and OpenAP
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from common.analytics import metrics
 from common.analytics.metrics import Metric
@@ -13,19 +13,21 @@ from common.analytics.metrics import Metric
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A metric whose documents are served newest first.
+    """A metric whose documents are served.
 
     Attributes:
         metric: which.
         summary: what it is, for the OpenAPI document.
         fields: the keys of a value, each with the field of the stored document that it shows.
         windows: the accepted names of the window, the default first.
+        types: types of the fields that are more than a decimal string, for the OpenAPI document.
     """
 
     metric: Metric
     summary: str
     fields: Mapping[str, str]
     windows: tuple[str, ...]
+    types: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -37,7 +39,7 @@ class Listing:
         return self.fields if method is None or method not in self.fields else {method: self.fields[method]}
 
 
-def _same(*names: str) -> dict[str, str]:
+def same(*names: str) -> dict[str, str]:
     """Return fields that are served under the name they are stored under."""
     return {name: name for name in names}
 
@@ -48,9 +50,9 @@ VOLATILITY: Final = Listing(
     fields={
         "rolling_stddev": "rolling_stddev",
         "annualized": "annualized_volatility",
-        **_same("parkinson", "garman_klass"),
+        **same("parkinson", "garman_klass"),
         "vov": "volatility_of_volatility",
-        **_same(
+        **same(
             "parkinson_annualized",
             "garman_klass_annualized",
             "rogers_satchell",
@@ -70,7 +72,7 @@ VOLATILITY: Final = Listing(
 VOLUME: Final = Listing(
     metrics.VOLUME,
     "Volume, its averages and who traded it",
-    fields=_same(
+    fields=same(
         "total_volume",
         "volume_sma",
         "volume_ema",
@@ -84,4 +86,28 @@ VOLUME: Final = Listing(
     windows=(metrics.VOLUME.window,),
 )
 
-LISTINGS: Final = (VOLATILITY, VOLUME)
+TREND: Final = Listing(
+    metrics.TREND,
+    "Trend: averages, crossovers, momentum, direction and beta",
+    fields=same(
+        "sma",
+        "ema",
+        "wma",
+        "rate_of_change",
+        "directional_strength",
+        "crossover_signal",
+        "crossover_event",
+        "sma_50",
+        "rsi",
+        "adx",
+        "plus_di",
+        "minus_di",
+        "rolling_beta",
+        "macd",
+        "macd_signal",
+        "macd_histogram",
+    ),
+    windows=("20", metrics.TREND.window),
+)
+
+LISTINGS: Final = (VOLATILITY, VOLUME, TREND)

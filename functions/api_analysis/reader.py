@@ -1,18 +1,25 @@
 """Reads computed documents and shapes them as the routes show them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from common.analytics.lineage import output_dataset
 from common.clock import Clock
+from common.errors import NotFound
 from common.host.parameters import pagination
 from common.storage.ports import AnalyticsDocument, AnalyticsStore, Window
 from common.times import to_iso
+from functions.api_analysis.explanation import explained
 from functions.api_analysis.listings import Listing
-from functions.api_analysis.models import ListingQuery
+from functions.api_analysis.models import ListingQuery, Selection, SeriesQuery, SingleQuery
 
 
 class AnalysisReader:
     """Answers questions about analytics.
+
+    Documents are selected by the instant that they are about, because that does not change when one is computed again.
+    Without an ``end`` that of this very millisecond belongs to the answer.
 
     Every method raises ``StoreUnavailable`` when the store cannot be asked.
     """
@@ -22,34 +29,78 @@ class AnalysisReader:
         self._clock = clock
 
     async def listing(self, listing: Listing, query: ListingQuery) -> dict[str, object]:
-        """Return documents of one pair and timeframe.
-
-        Documents are selected by the instant that they are about, because that does not change when one is computed
-        again. Without an ``end`` that of this very millisecond belongs to the answer.
-        """
+        """Return documents of one pair and timeframe."""
         name = listing.metric.name
-        end_ms = self._clock.now_ms() + 1 if query.end is None else query.end
-        window = Window(query.start, end_ms, query.limit, query.offset, query.sort_order)
         series = (query.pair, name, query.period)
-        documents = await self._store.documents(*series, window)
+        window = Window(query.start, self._end_ms(query.end), query.limit, query.offset, query.sort_order)
+        documents, history = await self._history(series, window, listing.fields_of(query.method))
         newest = await self._store.documents(*series, Window(limit=1))
-        total = await self._store.count_documents(*series, start_ms=query.start, end_ms=end_ms)
-        fields = listing.fields_of(query.method)
+        shown = max(documents, key=lambda document: document.as_of_ms, default=None)
         return {
-            "pair": query.pair,
-            "period": query.period,
-            "metric": name,
-            "method": query.method or listing.metric.method,
-            "window": query.window,
-            "values": [_value(document, fields) for document in documents],
-            "pagination": pagination(total, limit=query.limit, offset=query.offset),
+            **_head(listing, query, query.period),
+            **history,
             "metadata": {
-                "data_completeness": _completeness(documents),
+                "data_completeness": None if shown is None else _completeness(shown),
                 "last_updated": to_iso(newest[0].computed_at_ms) if newest else None,
-                "collection": f"analytics_{query.pair}_{name}",
+                "collection": output_dataset(name, query.pair),
                 "records_returned": len(documents),
             },
+            **_explanation(shown, query),
         }
+
+    async def single(self, single: Listing, query: SingleQuery) -> dict[str, object]:
+        """Return the newest document of a pair, and those before it when the query asks for history.
+
+        Raises:
+            NotFound: there is none in the span that was asked for.
+        """
+        name = single.metric.name
+        period = query.period if isinstance(query, SeriesQuery) else None
+        series = (query.pair, name, period)
+        window = Window(query.start, self._end_ms(query.end), query.history_limit, query.offset, query.sort_order)
+        newest = await self._store.documents(*series, replace(window, limit=1, offset=0, order="desc"))
+        if not newest:
+            raise NotFound(f"No {name} data available for {' '.join(filter(None, (query.pair, period)))}")
+        (document,) = newest
+        fields = single.fields_of(query.method)
+        _, history = await self._history(series, window, fields) if query.asks_for_history else (newest, {})
+        return {
+            **_head(single, query, period),
+            "data": _value(document, fields),
+            **history,
+            "metadata": {
+                "timestamp": to_iso(document.computed_at_ms),
+                "source": self._store.name,
+                "collection": output_dataset(name, query.pair),
+                "data_completeness": _completeness(document),
+            },
+            **_explanation(document, query),
+        }
+
+    async def _history(
+        self, series: tuple[str, str, str | None], window: Window, fields: Mapping[str, str]
+    ) -> tuple[list[AnalyticsDocument], dict[str, object]]:
+        """Return the documents of a window, and the part of an answer that shows them."""
+        documents = await self._store.documents(*series, window)
+        total = await self._store.count_documents(*series, start_ms=window.start_ms, end_ms=window.end_ms)
+        return documents, {
+            "values": [_value(document, fields) for document in documents],
+            "pagination": pagination(total, limit=window.limit, offset=window.offset),
+        }
+
+    def _end_ms(self, asked_ms: int | None) -> int:
+        return self._clock.now_ms() + 1 if asked_ms is None else asked_ms
+
+
+def _head(listing: Listing, query: Selection, period: str | None) -> dict[str, object]:
+    """Return what an answer is about."""
+    head = {"pair": query.pair} if period is None else {"pair": query.pair, "period": period}
+    return {
+        **head,
+        "metric": listing.metric.name,
+        "method": query.method or listing.metric.method,
+        "window": query.window,
+    }
 
 
 def _value(document: AnalyticsDocument, fields: Mapping[str, str]) -> dict[str, object]:
@@ -64,10 +115,13 @@ def _value(document: AnalyticsDocument, fields: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _completeness(documents: list[AnalyticsDocument]) -> object:
-    """Return what the newest of the documents says about its input."""
-    if not documents:
-        return None
-    newest = max(documents, key=lambda document: document.as_of_ms)
-    metadata: Any = newest.body.get("metadata", {})
+def _completeness(document: AnalyticsDocument) -> object:
+    """Return what a document says about its input."""
+    metadata: Any = document.body.get("metadata", {})
     return metadata.get("completeness")
+
+
+def _explanation(document: AnalyticsDocument | None, query: Selection) -> dict[str, object]:
+    if not query.explain:
+        return {}
+    return {"explain": None if document is None else explained(document)}

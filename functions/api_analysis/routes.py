@@ -1,4 +1,4 @@
-"""The routes under ``/analysis`` (spec/data-api.md §3), made of the declarations in ``listings``."""
+"""The routes under ``/analysis`` (spec/data-api.md §3), made of the declarations in ``listings`` and ``singles``."""
 
 from typing import Annotated
 
@@ -8,8 +8,16 @@ from fastapi import FastAPI
 from common import product
 from common.host.api import JsonResponse, new_api
 from functions.api_analysis.listings import LISTINGS, Listing
-from functions.api_analysis.models import ListingQuery, answer_model, query_model
+from functions.api_analysis.models import (
+    ListingQuery,
+    SingleQuery,
+    listing_answer,
+    listing_query,
+    single_answer,
+    single_query,
+)
 from functions.api_analysis.reader import AnalysisReader
+from functions.api_analysis.singles import SINGLES
 
 
 def build_api(reader: AnalysisReader) -> FastAPI:
@@ -17,6 +25,8 @@ def build_api(reader: AnalysisReader) -> FastAPI:
     api = new_api(product.TITLE, "Computed analytics. Nothing is computed in a request.")
     for listing in LISTINGS:
         _add_listing(api, reader, listing)
+    for single in SINGLES:
+        _add_single(api, reader, single)
     return api
 
 
@@ -24,11 +34,26 @@ def _add_listing(api: FastAPI, reader: AnalysisReader, listing: Listing) -> None
     async def read(query: ListingQuery) -> JsonResponse:
         return JsonResponse(await reader.listing(listing, query))
 
-    read.__annotations__["query"] = Annotated[query_model(listing), fastapi.Query()]
+    read.__annotations__["query"] = Annotated[listing_query(listing), fastapi.Query()]
     api.add_api_route(
         f"/analysis/{listing.metric.name}",
         read,
         name=listing.metric.name,
         summary=listing.summary,
-        response_model=answer_model(listing),
+        response_model=listing_answer(listing),
+    )
+
+
+def _add_single(api: FastAPI, reader: AnalysisReader, single: Listing) -> None:
+    async def read(query: SingleQuery) -> JsonResponse:
+        return JsonResponse(await reader.single(single, query))
+
+    read.__annotations__["query"] = Annotated[single_query(single), fastapi.Query()]
+    api.add_api_route(
+        f"/analysis/{single.metric.name}",
+        read,
+        name=single.metric.name,
+        summary=single.summary,
+        response_model=single_answer(single),
+        responses={404: {"description": "There is no document of this pair in the span that was asked for."}},
     )

@@ -1,6 +1,6 @@
 """Encoded answers, kept while they are true: the same question to unchanged data is answered with the same bytes.
 
-An answer is true for one revision of the store. One that ends "now" also depends on the clock: it stays true until a
+An answer is true for one revision of its series. One that ends "now" also depends on the clock: it stays true until a
 stored row that still lay ahead comes to lie in the past. Both are checked whenever an answer is taken.
 """
 
@@ -24,37 +24,33 @@ class Validity(NamedTuple):
 
 
 class _Kept(NamedTuple):
+    revision: object
     text: bytes
     validity: Validity
 
 
 class Answers:
-    """Answers of the newest revision seen, at most ``max_bytes`` of them; the least recently used goes first."""
+    """At most ``max_bytes`` of answers; the least recently used goes first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._revision: object | None = None
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bytes = 0
 
     def get(self, key: Hashable, revision: object | None, now_ms: int) -> bytes | None:
         """Return the answer to ``key`` if one is kept that is true for this revision and instant."""
-        if revision != self._revision:
-            self._kept.clear()
-            self._bytes = 0
-            self._revision = revision
         kept = self._kept.get(key)
-        if kept is None or not kept.validity.holds(now_ms):
+        if kept is None or kept.revision != revision or not kept.validity.holds(now_ms):
             return None
         self._kept.move_to_end(key)
         return kept.text
 
     def put(self, key: Hashable, revision: object | None, text: bytes, validity: Validity) -> None:
-        """Keep an answer that was read while the store stood at ``revision``; nothing is kept without one."""
-        if revision is None or revision != self._revision or len(text) + _ENTRY_BYTES > self._max_bytes:
+        """Keep an answer that was read after the series stood at ``revision``; nothing is kept without one."""
+        if revision is None or len(text) + _ENTRY_BYTES > self._max_bytes:
             return
         self._drop(key)
-        self._kept[key] = _Kept(text, validity)
+        self._kept[key] = _Kept(revision, text, validity)
         self._bytes += len(text) + _ENTRY_BYTES
         while self._bytes > self._max_bytes:
             self._drop(next(iter(self._kept)))

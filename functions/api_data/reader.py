@@ -14,7 +14,6 @@ from common.times import to_iso
 from functions.api_data import series as kinds
 from functions.api_data.answers import Answers, Validity
 from functions.api_data.queries import CandlesQuery, PairQuery, SeriesQuery, TradesQuery
-from functions.api_data.revision import SharedRevision
 from functions.api_data.series import Kind, SeriesId, completeness
 
 _KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -41,7 +40,6 @@ class MarketReader:
         self._store = store
         self._clock = clock
         self._answers = Answers(kept_bytes)
-        self._revision = SharedRevision(store)
 
     async def candles(self, query: CandlesQuery) -> bytes:
         """Return candles by open time, the open one included."""
@@ -93,12 +91,12 @@ class MarketReader:
     async def _rows(self, kind: Kind[Any], query: SeriesQuery) -> bytes:
         now_ms = self._clock.now_ms()
         end_ms = now_ms if query.end is None else query.end
-        revision = await self._revision.current()
+        revision = await self._store.revision(kind.family, query.pair, getattr(query, "period", None))
         key = (kind.family, query)
         text = self._answers.get(key, revision, now_ms)
         if text is None:
             text, validity = await self._read(kind, query, end_ms)
-            # What was read while something was written belongs to a revision that will never be seen again.
+            # The revision was asked for first: what is written meanwhile makes a new one, and this answer old.
             self._answers.put(key, revision, text, validity)
         return b"".join((text, to_iso(end_ms).encode(), _CLOSING))
 

@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 from typing import Final
 
 from common.errors import TemporaryError
-from common.storage.ports import MarketStore, MetadataStore
 from common.times import SECOND_MS
 from functions.api_health.models import State
 from functions.api_health.resources import Resources
@@ -25,8 +24,8 @@ async def component_states(resources: Resources, *, timeout_s: float = ANSWER_TI
     settings = resources.settings
     nats, market, metadata, auditor, analytics = await asyncio.gather(
         _state(_bridge(resources), timeout_s, State.UNHEALTHY),
-        _state(_store(resources.market), timeout_s, State.UNHEALTHY),
-        _state(_store(resources.metadata), timeout_s, State.UNHEALTHY),
+        _state(_market_store(resources), timeout_s, State.UNHEALTHY),
+        _state(_metadata_store(resources), timeout_s, State.UNHEALTHY),
         _state(_auditor(resources), timeout_s, State.UNKNOWN),
         _state(_analytics(resources), timeout_s, State.UNKNOWN),
     )
@@ -58,15 +57,20 @@ async def _bridge(resources: Resources) -> State:
     return State.HEALTHY if await resources.bridge.is_ready() else State.UNHEALTHY
 
 
-async def _store(store: MarketStore | MetadataStore) -> State:
-    await store.ping(write=True)
+async def _market_store(resources: Resources) -> State:
+    await resources.market.ping(write=True)
+    return State.HEALTHY
+
+
+async def _metadata_store(resources: Resources) -> State:
+    await (await resources.metadata.open()).ping(write=True)
     return State.HEALTHY
 
 
 async def _auditor(resources: Resources) -> State:
     if not resources.settings.enable_auditor:
         return State.NOT_CONFIGURED
-    newest = await resources.metadata.latest_health()
+    newest = await (await resources.metadata.open()).latest_health()
     newest_ms = max((metric.time_ms for metric in newest), default=None)
     return _cycle_state(newest_ms, resources.clock.now_ms(), resources.settings.audit_interval)
 

@@ -62,14 +62,15 @@ def _add_probes(api: FastAPI, resources: Resources) -> None:
 def _add_scores(api: FastAPI, resources: Resources) -> None:
     @api.get("/health/summary", response_model=Summary, summary="Health over all datasets")
     async def summary() -> JsonResponse:
-        metrics = await resources.metadata.latest_health()
+        store = await resources.metadata.open()
+        metrics = await store.latest_health()
         newest_ms = max((metric.time_ms for metric in metrics), default=None)
         return JsonResponse(
             {
                 "data": summary_of(metrics).model_dump(),
                 "metadata": {
                     "last_updated": None if newest_ms is None else to_iso(newest_ms),
-                    "source": resources.metadata.name,
+                    "source": store.name,
                 },
                 "parameters": {},
             }
@@ -82,7 +83,7 @@ def _add_scores(api: FastAPI, resources: Resources) -> None:
         responses={404: {"description": "The pair was never audited."}},
     )
     async def health(query: Annotated[HealthQuery, fastapi.Query()]) -> JsonResponse:
-        metrics = await resources.metadata.latest_health(query.pair)
+        metrics = await (await resources.metadata.open()).latest_health(query.pair)
         if query.period is None:
             metrics = [metric for metric in metrics if metric.dataset_id.startswith(_CANDLES)]
         else:

@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from functools import partial
+from typing import Final
 
 from common.models.rows import Family
 from common.settings import Settings, duration_ms
@@ -10,6 +11,14 @@ from common.storage.ports import AnalyticsStore, MarketStore, MetadataStore
 
 # Deletes at most ``limit`` rows older than ``cutoff_ms`` and returns how many went: ``delete(cutoff_ms, limit)``.
 Delete = Callable[[int, int], Awaitable[int]]
+
+
+# Tells from when ages count, if that is not the present: ``newest_ms()``.
+Newest = Callable[[], Awaitable[int | None]]
+
+
+async def _now() -> None:
+    """Ages count from the present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,40 +32,55 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of data and the age at which it goes."""
+    """One kind of data and the age at which it goes.
+
+    The age of market data counts from the newest row of its family, which on a living system is the present. So
+    recorded data that are replayed stay as long as live ones, and a clock that jumps ahead empties no store.
+    """
 
     name: str
     age_ms: int
     delete: Delete
+    newest_ms: Newest = _now
 
 
-_MARKET_PARTS: Final[dict[str, tuple[Family | Literal["dead_letters"], ...]]] = {
+_FAMILIES: Final[dict[str, tuple[Family, ...]]] = {
     "depth": (Family.DEPTH,),
     "ticker": (Family.TICKERS,),
     "trade": (Family.TRADES, Family.AGG_TRADES),
     "markprice": (Family.MARK_PRICES,),
     "candle": (Family.CANDLES,),
     "funding": (Family.FUNDING_RATES,),
-    "dead_letter": ("dead_letters",),
 }
 
 
 def rules_of(settings: Settings, stores: Stores) -> list[Rule]:
     """Return a rule for every kind of data that has an age; what has none is kept for ever."""
     return [
-        Rule(name, duration_ms(age), delete)
-        for kind, name, delete in _deletions(stores)
+        make(duration_ms(age))
+        for kind, make in _deletions(stores)
         if (age := getattr(settings, f"petrosa_retention_{kind}"))
     ]
 
 
-def _deletions(stores: Stores) -> Iterator[tuple[str, str, Delete]]:
-    """Yield what can be deleted: the setting's name, the data's own, and how."""
-    for kind, parts in _MARKET_PARTS.items():
-        yield from ((kind, str(part), _of_market(stores.market, part)) for part in parts)
-    yield "analytics", "analytics", lambda cutoff, limit: stores.analytics.delete_analytics_before(cutoff, limit=limit)
-    yield "health", "health_metrics", lambda cutoff, limit: stores.metadata.delete_health_before(cutoff, limit=limit)
+def _deletions(stores: Stores) -> Iterator[tuple[str, Callable[[int], Rule]]]:
+    """Yield what can be deleted: the setting's name, and what makes the rule of an age."""
+    market, analytics, metadata = stores.market, stores.analytics, stores.metadata
+    for kind, families in _FAMILIES.items():
+        yield from ((kind, _of_family(market, family)) for family in families)
+    yield "dead_letter", _of_clock("dead_letters", partial(market.delete_before, "dead_letters"))
+    yield "analytics", _of_clock("analytics", analytics.delete_analytics_before)
+    yield "health", _of_clock("health_metrics", metadata.delete_health_before)
 
 
-def _of_market(store: MarketStore, part: Family | Literal["dead_letters"]) -> Delete:
-    return lambda cutoff_ms, limit: store.delete_before(part, cutoff_ms, limit=limit)
+def _of_family(store: MarketStore, family: Family) -> Callable[[int], Rule]:
+    delete = partial(store.delete_before, family)
+    return lambda age_ms: Rule(family.value, age_ms, _limited(delete), partial(store.newest_ms, family))
+
+
+def _of_clock(name: str, delete: Callable[..., Awaitable[int]]) -> Callable[[int], Rule]:
+    return lambda age_ms: Rule(name, age_ms, _limited(delete))
+
+
+def _limited(delete: Callable[..., Awaitable[int]]) -> Delete:
+    return lambda cutoff_ms, limit: delete(cutoff_ms, limit=limit)

@@ -51,7 +51,7 @@ async def sweep(
 
     Args:
         rules: what goes at which age; without rules nothing is deleted.
-        clock: ages are counted from its present, and the sweep ends by it.
+        clock: ages are counted from its present at the latest, and the sweep ends by it.
         chunk_rows: rows deleted at a time.
         sweep_ms: how long a sweep may take; the chunk that is running then is the last.
 
@@ -59,11 +59,12 @@ async def sweep(
         How many rows went, by the name of the rule.
     """
     started_ms = clock.now_ms()
+    cutoffs_ms = {rule.name: await _cutoff_ms(rule, started_ms) for rule in rules}
     deleted = {rule.name: 0 for rule in rules}
     left = list(rules)
     while left:
         rule = left.pop(0)
-        count = await rule.delete(started_ms - rule.age_ms, chunk_rows)
+        count = await rule.delete(cutoffs_ms[rule.name], chunk_rows)
         deleted[rule.name] += count
         DELETED.labels(rule.name).inc(count)
         if count >= chunk_rows:
@@ -73,6 +74,11 @@ async def sweep(
         await asyncio.sleep(0)  # waiting work runs between two chunks
     _report(deleted, left)
     return deleted
+
+
+async def _cutoff_ms(rule: Rule, now_ms: int) -> int:
+    newest_ms = await rule.newest_ms()
+    return (now_ms if newest_ms is None else min(now_ms, newest_ms)) - rule.age_ms
 
 
 def _report(deleted: Mapping[str, int], left: Sequence[Rule]) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.ports import LOOPBACK, is_free
+from infra.local.ports import LOOPBACK, free_ports, is_free
 from tests.support.fake_project import add_function, make_project
+from tests.support.nats import nats_server
 from tests.support.system import System, processes_of, running_system
 
 
@@ -62,7 +63,7 @@ def test_the_origin_serves_the_functions_of_the_project(project: Path, state: Pa
 
 
 def test_the_first_tick_comes_by_itself_and_another_by_hand(project: Path, state: Path) -> None:
-    with running_system(state, project=project) as system:
+    with running_system(state, project=project, environment={"PETROSA_CLOCK": "2025-12-31T23:59:00Z"}) as system:
         system.wait(lambda: len(ticks(system)) == 1)
         done = petrosa("tick", "audit", state=state)
         assert done.returncode == 0, done.stderr
@@ -71,6 +72,7 @@ def test_the_first_tick_comes_by_itself_and_another_by_hand(project: Path, state
             assert tick["type"] == "dev.knative.sources.ping"
             assert tick["source"] == "/apis/v1/namespaces/petrosa-apps/pingsources/audit"
             assert (tick["schedule"], tick["manual"]) == ("audit", "true")
+            assert "2025-12-31T23:59:00" <= tick["time"] < "2026-01-01T00:05:00"
         unknown = petrosa("tick", "harvest", state=state)
         assert unknown.returncode == 2
         assert "audit" in unknown.stderr
@@ -104,10 +106,16 @@ def test_while_a_function_is_away_the_isolated_gateway_says_when_to_come_back(pr
 def test_ctrl_c_stops_in_order_and_a_second_start_goes_on(project: Path, state: Path) -> None:
     with running_system(state, project=project) as system:
         system.wait(lambda: len(ticks(system)) == 1)
+        second = petrosa("run", "--feed", "none", state=state)
+        assert second.returncode == 2
+        assert "in use by another runner" in second.stderr
         assert system.stop() == 0
         assert "everything is stored" in system.output()
         assert (state / "recorder-stopped").exists(), "stop hooks must run"
         assert not (state / "run.json").exists()
+    other = petrosa("run", "--feed", "none", state=state, PETROSA_MARKET="spot")
+    assert other.returncode == 2
+    assert "PETROSA_DATA_DIR" in other.stderr
     began_s = time.monotonic()
     with running_system(state, project=project) as system:
         assert time.monotonic() - began_s < 10
@@ -141,7 +149,7 @@ def test_status_tells_ready_from_not(project: Path, state: Path) -> None:
     with running_system(state, project=project):
         shown = petrosa("status", state=state)
         assert shown.returncode == 0, shown.stdout + shown.stderr
-        for word in ("ready", "bridge", "event-function", "trades"):
+        for word in ("ready", "bridge", "event-function", "rows"):
             assert word in shown.stdout
     gone = petrosa("status", state=state)
     assert gone.returncode == 2
@@ -158,14 +166,15 @@ def test_a_taken_port_is_named_with_its_setting_and_nothing_is_started(project: 
     assert not processes_of(state)
 
 
-def test_a_folder_of_another_market_is_refused(project: Path, state: Path) -> None:
-    with running_system(state, project=project):
-        second = petrosa("run", "--feed", "none", state=state)
-        assert second.returncode == 2
-        assert "in use by another runner" in second.stderr
-    other = petrosa("run", "--feed", "none", state=state, PETROSA_MARKET="spot")
-    assert other.returncode == 2
-    assert "PETROSA_DATA_DIR" in other.stderr
+def test_a_server_of_the_users_own_is_used_and_none_is_started(project: Path, state: Path, tmp_path: Path) -> None:
+    with nats_server(tmp_path) as server:
+        with running_system(state, project=project, environment={"NATS_URL": server.url}) as system:
+            assert "nats" not in system.record.parts
+            assert system.record.nats_url == server.url
+        assert server.running()
+    away = petrosa("run", "--feed", "none", "--project", str(project), state=state, NATS_URL=server.url)
+    assert away.returncode == 2
+    assert f"NATS_URL: no NATS server answers at {server.url}" in away.stderr
 
 
 def test_a_function_that_cannot_start_fails_the_start_with_the_reason(project: Path, state: Path) -> None:
@@ -183,15 +192,9 @@ def test_a_function_that_cannot_start_fails_the_start_with_the_reason(project: P
         async def broken(event, resources): ...
         """
     add_function(project, "broken", broken)
-    http_port = _free_port()
+    http_port = free_ports(1)[0]
     done = petrosa("run", "--feed", "none", "--project", str(project), state=state, PETROSA_HTTP_PORT=str(http_port))
     assert done.returncode == 1
     assert "MODEL_PATH: expected a file" in done.stdout
     assert not processes_of(state)
     assert is_free(http_port)
-
-
-def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -24,6 +24,7 @@ from common.models.rows import (
     TickerRow,
     TradeRow,
 )
+from common.storage.columns import CandleColumns
 from common.storage.ports import AnalyticsDocument, SeriesExtent, Window, WriteCounts
 from common.timeframes import Timeframe
 
@@ -68,7 +69,7 @@ class MemoryStore:
     writes: int = 0
     interruptions: list[Callable[[], None] | None] = field(default_factory=list)
 
-    async def revision(self) -> object | None:
+    async def revision(self, *_series: object) -> object | None:
         self._ask()
         self.polls += 1
         revision = self.writes if self.has_revision else None
@@ -153,6 +154,27 @@ class MemoryMarketStore(MemoryStore):
 
     async def depth(self, symbol: str, window: Window) -> list[DepthRow]:
         return self._window(Family.DEPTH, symbol, window)
+
+    async def candle_columns(
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        *,
+        end_ms: int,
+        bars: int | None = None,
+        start_ms: int | None = None,
+    ) -> CandleColumns:
+        from tests.support.candles import columns_of  # imports numpy
+
+        self._read()
+        rows: list[CandleRow] = [
+            row
+            for row in self._series(Family.CANDLES, symbol, timeframe)
+            if row.is_closed
+            and row.time_ms + timeframe.duration_ms <= end_ms
+            and (start_ms is None or start_ms <= row.time_ms)
+        ]
+        return columns_of(rows if bars is None else rows[-bars:])
 
     async def extent(
         self, family: Family, symbol: str, timeframe: Timeframe | None = None, *, end_ms: int | None = None

@@ -10,16 +10,17 @@ from fastapi import FastAPI
 from common.analytics import metrics
 from common.clock import FixedClock
 from common.storage.ports import AnalyticsDocument, AnalyticsStore
-from common.times import HOUR_MS, MINUTE_MS, to_iso
-from functions.api_analysis.listings import LISTINGS, VOLATILITY, VOLUME, Listing
-from functions.api_analysis.models import answer_model
+from functions.api_analysis.listings import LISTINGS, TREND, VOLATILITY, VOLUME, Listing
+from functions.api_analysis.models import listing_answer
 from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.routes import build_api
+from functions.api_analysis.singles import SINGLES
+from tests.support import documents
 from tests.support.api import fields_at_fault, get, json_of
+from tests.support.documents import FIRST_MS, SLOT_MS, as_of
 from tests.support.memory_stores import MemoryAnalyticsStore
 
-FIRST_MS = 1_760_918_400_000  # 2025-10-20T00:00:00Z
-NOW_MS = FIRST_MS + 12 * 15 * MINUTE_MS
+NOW_MS = FIRST_MS + 12 * SLOT_MS
 every_listing = pytest.mark.parametrize("listing", LISTINGS, ids=lambda listing: listing.metric.name)
 
 VOLATILITY_BODY = {
@@ -41,31 +42,24 @@ VOLUME_BODY = {
     "obv": "-12.5",
     "amihud_illiquidity": "0.000000000012",
 }
-BODIES = {"volatility": VOLATILITY_BODY, "volume": VOLUME_BODY}
+TREND_BODY = {
+    "sma": "64201.55",
+    "ema": "64188.21",
+    "wma": "64170.04",
+    "rate_of_change": "-0.64",
+    "directional_strength": "45",
+    "crossover_signal": "bearish",
+    "crossover_event": None,
+    "rsi": "50",
+    "rolling_beta": "1",
+    "adx": "0",
+}
+BODIES: dict[str, dict[str, Any]] = {"volatility": VOLATILITY_BODY, "volume": VOLUME_BODY, "trend": TREND_BODY}
 
 
 def document(listing: Listing, slot: int, timeframe: str = "1h", **changes: Any) -> AnalyticsDocument:
-    as_of_ms = FIRST_MS + slot * 15 * MINUTE_MS
-    computed_at_ms = as_of_ms + 4_100
-    body: dict[str, Any] = {
-        "symbol": "BTCUSDT",
-        "timeframe": timeframe,
-        "timestamp": to_iso(computed_at_ms),
-        "as_of": to_iso(as_of_ms),
-        "data_until": to_iso(as_of_ms // HOUR_MS * HOUR_MS),
-        "rows_used": 720,
-        "warmup_complete": True,
-        **BODIES[listing.metric.name],
-        **changes,
-        "metadata": {
-            "method": listing.metric.method,
-            "window": listing.metric.window,
-            "parameters": {},
-            "completeness": 90.0 + slot / 2,
-            "computed_at": to_iso(computed_at_ms),
-        },
-    }
-    return AnalyticsDocument("BTCUSDT", listing.metric.name, timeframe, as_of_ms, computed_at_ms, body)
+    fields = {**BODIES[listing.metric.name], **changes}
+    return documents.document(listing.metric, slot, fields, timeframe, window_bars=720)
 
 
 def save(store: MemoryAnalyticsStore, documents: Sequence[AnalyticsDocument]) -> None:
@@ -90,10 +84,6 @@ def url(listing: Listing, more: str = "") -> str:
     return f"/analysis/{listing.metric.name}?pair=BTCUSDT&period=1h{more}"
 
 
-def as_of(*slots: int) -> list[str]:
-    return [to_iso(FIRST_MS + slot * 15 * MINUTE_MS) for slot in slots]
-
-
 def slots_of(body: Any) -> list[str]:
     return [value["as_of"] for value in body["values"]]
 
@@ -101,7 +91,7 @@ def slots_of(body: Any) -> list[str]:
 @every_listing
 def test_answers_are_what_the_openapi_document_says(app: FastAPI, listing: Listing) -> None:
     (answer,) = get(app, url(listing))
-    answer_model(listing).model_validate_json(answer.content, strict=True)
+    listing_answer(listing).model_validate_json(answer.content, strict=True)
 
 
 def test_volatility(app: FastAPI) -> None:
@@ -152,6 +142,15 @@ def test_volume(app: FastAPI) -> None:
     value = body["values"][0]
     assert {key: value[key] for key in VOLUME_BODY} == VOLUME_BODY
     assert body["metadata"]["collection"] == "analytics_BTCUSDT_volume"
+
+
+def test_trend(app: FastAPI) -> None:
+    body = json_of(app, url(TREND, "&limit=1"))
+    assert (body["metric"], body["method"], body["window"]) == ("trend", "moving_averages", "20")
+    value = body["values"][0]
+    assert {key: value[key] for key in TREND_BODY} == TREND_BODY
+    assert value["macd"] is None
+    assert json_of(app, url(TREND, "&window=30d"))["window"] == "30d"
 
 
 @pytest.mark.parametrize("key", ["rolling_stddev", "annualized", "parkinson", "garman_klass", "vov"])
@@ -224,7 +223,7 @@ def test_the_window_that_is_computed_is_accepted(app: FastAPI, listing: Listing)
 def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, listing: Listing) -> None:
     (window,) = get(app, url(listing, "&window=7d"))
     assert fields_at_fault(window) == ["window"]
-    assert window.json()["detail"][0]["msg"] == f"expected one of {listing.metric.window}"
+    assert window.json()["detail"][0]["msg"] == f"expected one of {', '.join(listing.windows)}"
     (method,) = get(app, url(listing, "&method=guessing"))
     assert fields_at_fault(method) == ["method"]
     assert all(name in method.json()["detail"][0]["msg"] for name in listing.methods)
@@ -242,6 +241,7 @@ def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, listing: Lis
         ("pair=BTCUSDT&period=1h&offset=-1", ["offset"]),
         ("pair=BTCUSDT&period=1h&sort_order=newest", ["sort_order"]),
         ("pair=BTCUSDT&period=1h&start=then&end=now", ["end", "start"]),
+        ("pair=BTCUSDT&period=1h&explain=please", ["explain"]),
         ("pair=BTCUSDT&period=1h&start=2025-10-21&end=2025-10-20", ["end"]),
     ],
 )
@@ -260,6 +260,43 @@ def test_nothing_computed_is_an_empty_list(app: FastAPI, listing: Listing) -> No
 
 
 @every_listing
+def test_an_explanation_tells_of_the_newest_value(app: FastAPI, listing: Listing) -> None:
+    (answer,) = get(app, url(listing, f"&end={as_of(8)[0]}&sort_order=asc&explain=1"))
+    listing_answer(listing).model_validate_json(answer.content, strict=True)
+    explanation = answer.json()["explain"]
+    assert explanation.pop("inputs")[0] == "candles_BTCUSDT_1h"
+    assert {item["dataset_id"] for item in explanation.pop("lineage")} == {f"analytics_BTCUSDT_{listing.metric.name}"}
+    assert explanation == {
+        "window": listing.metric.window,
+        "parameters": {"window_bars": 720},
+        "as_of": as_of(7)[0],
+        "data_until": "2025-10-20T01:00:00.000Z",
+        "rows_used": 720,
+        "warmup_complete": True,
+    }
+
+
+def test_an_explanation_names_every_dataset_and_what_was_made_of_it(app: FastAPI) -> None:
+    explanation = json_of(app, url(VOLATILITY, "&explain=true"))["explain"]
+    assert explanation["inputs"] == ["candles_BTCUSDT_1h", "candles_BTCUSDT_1m"]
+    assert explanation["lineage"] == [
+        {
+            "dataset_id": "analytics_BTCUSDT_volatility",
+            "source_dataset_id": source,
+            "transformation": "volatility_calculator",
+        }
+        for source in explanation["inputs"]
+    ]
+
+
+@every_listing
+def test_nothing_is_explained_unless_asked_and_nothing_of_nothing(app: FastAPI, listing: Listing) -> None:
+    assert "explain" not in json_of(app, url(listing))
+    assert "explain" not in json_of(app, url(listing, "&explain=0"))
+    assert json_of(app, f"/analysis/{listing.metric.name}?pair=XYZUSDT&period=1h&explain=1")["explain"] is None
+
+
+@every_listing
 def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalyticsStore, listing: Listing) -> None:
     store.failing = True
     (answer,) = get(app, url(listing))
@@ -270,12 +307,12 @@ def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalytic
 
 def test_the_openapi_document_lists_every_route_with_what_it_accepts(app: FastAPI) -> None:
     document = json_of(app, "/openapi.json")
-    assert set(document["paths"]) == {"/analysis/volatility", "/analysis/volume"}
+    assert set(document["paths"]) == {f"/analysis/{one.metric.name}" for one in (*LISTINGS, *SINGLES)}
     for listing in LISTINGS:
         route = document["paths"][f"/analysis/{listing.metric.name}"]["get"]
         parameters = {parameter["name"]: parameter for parameter in route["parameters"]}
         assert set(parameters) == {
-            *("pair", "period", "method", "window", "start", "end", "limit", "offset", "sort_order")
+            *("pair", "period", "method", "window", "start", "end", "limit", "offset", "sort_order", "explain")
         }
         assert parameters["method"]["schema"]["enum"] == list(listing.methods)
         assert parameters["window"]["schema"]["enum"] == list(listing.windows)
@@ -283,6 +320,6 @@ def test_the_openapi_document_lists_every_route_with_what_it_accepts(app: FastAP
 
 
 def test_routes_that_are_not_declared_do_not_exist(app: FastAPI) -> None:
-    undeclared = set(metrics.METRICS) - {listing.metric.name for listing in LISTINGS}
+    undeclared = set(metrics.METRICS) - {listing.metric.name for listing in (*LISTINGS, *SINGLES)}
     answers = get(app, *[f"/analysis/{name}?pair=BTCUSDT&period=1h" for name in sorted(undeclared)])
     assert {answer.status_code for answer in answers} == {404}

@@ -159,22 +159,6 @@ def test_unchanged_data_are_read_once() -> None:
     assert reads_of(store, reader) == first
 
 
-def test_requests_that_arrived_together_ask_for_the_revision_once() -> None:
-    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
-    reader = reader_on(store, clock)
-
-    async def run() -> list[int]:
-        await reader.candles(NEWEST)
-        polls = []
-        for _ in range(2):
-            before = store.polls
-            await asyncio.gather(*(reader.candles(NEWEST) for _ in range(5)))
-            polls.append(store.polls - before)
-        return polls
-
-    assert asyncio.run(run()) == [1, 1]
-
-
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_a_write_is_seen_by_whoever_asks_after_it_however_long_a_revision_takes(turns: int) -> None:
     store, clock = MemoryMarketStore(revision_turns=turns), FixedClock(BASE_MS + 5 * MINUTE_MS)

@@ -29,15 +29,8 @@ from tests.support.memory_stores import MemoryMarketStore
 
 FIRST_MS = 1_760_918_400_000  # 2025-10-20T00:00:00Z
 NOW_MS = FIRST_MS + 12 * HOUR_MS + 34 * MINUTE_MS
-SERIES = ("candles", "trades", "funding", "tickers", "mark-prices")
-PATHS = {
-    "/data/candles": "pair=BTCUSDT&period=1h",
-    "/data/trades": "pair=BTCUSDT",
-    "/data/funding": "pair=BTCUSDT",
-    "/data/tickers": "pair=BTCUSDT",
-    "/data/mark-prices": "pair=BTCUSDT",
-    "/data/depth": "pair=BTCUSDT",
-}
+OTHERS = ("/data/trades", "/data/funding", "/data/tickers", "/data/mark-prices", "/data/depth")
+PATHS = {"/data/candles": "pair=BTCUSDT&period=1h", **dict.fromkeys(OTHERS, "pair=BTCUSDT")}
 ROUTES: dict[str, type[BaseModel]] = {
     "/data/candles": models.CandlesAnswer,
     "/data/trades": models.TradesAnswer,

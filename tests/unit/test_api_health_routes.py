@@ -21,7 +21,7 @@ from common.times import SECOND_MS, to_iso
 from functions.api_health import models
 from functions.api_health.components import component_states
 from functions.api_health.models import State
-from functions.api_health.resources import Resources
+from functions.api_health.resources import DeferredMetadata, Resources
 from functions.api_health.routes import build_api
 from tests.support.api import fields_at_fault, get, json_of
 from tests.support.memory_stores import MemoryAnalyticsStore, MemoryMarketStore, MemoryMetadataStore
@@ -62,9 +62,12 @@ class System:
             clock=self.clock,
             market=cast("MarketStore", self.market),
             analytics=cast("AnalyticsStore", self.analytics),
-            metadata=cast("MetadataStore", self.metadata),
+            metadata=DeferredMetadata(self.open_metadata),
             bridge=self.bridge,
         )
+
+    async def open_metadata(self) -> MetadataStore:
+        return cast("MetadataStore", self.metadata)
 
     def app(self) -> FastAPI:
         return build_api(self.resources())

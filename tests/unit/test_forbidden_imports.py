@@ -32,6 +32,9 @@ NEEDED = {
     "api_analysis": {"fastapi"},
     "api_data": {"fastapi"},
     "api_health": {"fastapi"},
+    "regime_model": {"numpy"},
+    "regime": {"numpy"},
+    "correlation": {"numpy"},
     "volatility": {"numpy"},
     "volume": {"numpy"},
 }

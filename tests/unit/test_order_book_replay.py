@@ -13,8 +13,8 @@ import pytest
 from triggers.feeds.order_book import Difference, Level, OrderBook, Outcome, PartialBooks, Snapshot
 
 
-def diff(first: int, last: int, previous: int | None, *, time_ms: int = 0, **sides: list[Level]) -> Difference:
-    return Difference(time_ms, "X", first, last, sides.get("b", []), sides.get("a", []), time_ms, previous)
+def diff(first: int, last: int, previous: int | None, *, time_ms: int = 0, b: list[Level] | None = None) -> Difference:
+    return Difference(time_ms, "X", first, last, b or [], [], time_ms, previous)
 
 
 def loaded(last_id: int) -> OrderBook:
@@ -48,7 +48,8 @@ def test_a_long_run_of_differences_equals_a_naive_book(seed: int) -> None:
                     sides[side][price] = quantity
                 else:
                     sides[side].pop(price, None)
-        assert book.apply(diff(update, update, update - 1, **changes)) is Outcome.APPLIED
+        change = Difference(0, "X", update, update, changes["b"], changes["a"], 0, update - 1)
+        assert book.apply(change) is Outcome.APPLIED
         assert (book.bids(20), book.asks(20)) == (naive("b"), naive("a"))
 
 
@@ -137,10 +138,7 @@ def test_partial_books_hold_20_levels_in_order() -> None:
 def test_the_book_agrees_with_the_recorded_quotes_after_every_update(
     recorded_data: Path, name: str, right: int, compared: int
 ) -> None:
-    """The exchange's own best bid and ask, price and quantity, at the last update id that the book holds.
-
-    Two spot quotes differ: their stream skips quotes that a difference had already overtaken.
-    """
+    """The judge is the exchange's own best bid and ask, price and quantity, of the last update that the book holds."""
     quotes: dict[int, tuple[Level, Level]] = {}
     updates: list[Snapshot | Difference] = []
     with gzip.open(recorded_data / "ws" / f"{name}.ndjson.gz") as text:

@@ -43,6 +43,9 @@ class OldRows:
     async def delete_before(self, family: str, cutoff_ms: int, *, limit: int) -> int:
         return await self.delete(str(family), cutoff_ms, limit)
 
+    async def newest_ms(self, family: str) -> int | None:
+        return max(self.times.get(str(family), []), default=None)
+
     async def delete_analytics_before(self, cutoff_ms: int, *, limit: int) -> int:
         return await self.delete("analytics", cutoff_ms, limit)
 
@@ -60,25 +63,33 @@ def run(settings: Settings, rows: OldRows) -> Mapping[str, int]:
 
 
 def test_by_default_what_is_older_than_its_age_goes_and_the_rest_stays() -> None:
-    ages = [0.5, 1.5, 6.9, 7.1, 40, 100]
+    ages = [0, 0.5, 1.5, 6.9, 7.1, 40, 100]
     names = [*Family, "dead_letters", "analytics", "health_metrics"]
     rows = OldRows(rows_aged(**{str(name): list(ages) for name in names}), FixedClock(NOW))
     deleted = run(Settings(), rows)
     kept = {name: [(NOW - time) / DAY_MS for time in sorted(times, reverse=True)] for name, times in rows.times.items()}
     assert kept == {
-        "depth": [0.5],
-        "tickers": [0.5, 1.5, 6.9],
-        "trades": [0.5, 1.5, 6.9],
-        "agg_trades": [0.5, 1.5, 6.9],
-        "mark_prices": [0.5, 1.5, 6.9],
-        "dead_letters": [0.5, 1.5, 6.9, 7.1],
-        "health_metrics": [0.5, 1.5, 6.9, 7.1, 40],
+        "depth": [0, 0.5],
+        "tickers": [0, 0.5, 1.5, 6.9],
+        "trades": [0, 0.5, 1.5, 6.9],
+        "agg_trades": [0, 0.5, 1.5, 6.9],
+        "mark_prices": [0, 0.5, 1.5, 6.9],
+        "dead_letters": [0, 0.5, 1.5, 6.9, 7.1],
+        "health_metrics": [0, 0.5, 1.5, 6.9, 7.1, 40],
         "candles": ages,
         "funding_rates": ages,
         "analytics": ages,
     }
     assert deleted["depth"] == 5
     assert "candles" not in deleted
+
+
+def test_ages_of_market_data_count_from_its_newest_row() -> None:
+    """Recorded data that are replayed years later stay as long as live ones."""
+    rows = OldRows(rows_aged(trades=[1000, 1006.9, 1007.1], dead_letters=[1000]), FixedClock(NOW))
+    deleted = run(Settings(), rows)
+    assert deleted["trades"] == 1
+    assert deleted["dead_letters"] == 1
 
 
 def test_everything_can_be_given_an_age() -> None:
@@ -89,14 +100,14 @@ def test_everything_can_be_given_an_age() -> None:
 
 
 def test_nothing_configured_nothing_deleted() -> None:
-    rows = OldRows(rows_aged(depth=[400.0], trades=[400.0]), FixedClock(NOW))
+    rows = OldRows(rows_aged(depth=[0.0, 400.0], trades=[0.0, 400.0]), FixedClock(NOW))
     assert run(Settings(**FOREVER), rows) == {}
     assert rows.calls == []
 
 
 def test_rows_go_in_chunks_taking_turns() -> None:
     clock = FixedClock(NOW)
-    rows = OldRows(rows_aged(depth=[9.0] * 7, trades=[9.0] * 3), clock)
+    rows = OldRows(rows_aged(depth=[0.0, *[9.0] * 7], trades=[0.0, *[9.0] * 3]), clock)
     rules = [Rule(name, DAY_MS, partial(rows.delete, name)) for name in rows.times]
     deleted = asyncio.run(sweep(rules, clock, chunk_rows=3))
     assert deleted == {"depth": 7, "trades": 3}
@@ -105,7 +116,7 @@ def test_rows_go_in_chunks_taking_turns() -> None:
 
 def test_a_sweep_ends_in_time_and_the_next_one_goes_on() -> None:
     clock = FixedClock(NOW)
-    rows = OldRows(rows_aged(depth=[9.0] * 100), clock, costs_ms=1_000)
+    rows = OldRows(rows_aged(depth=[0.0, *[9.0] * 100]), clock, costs_ms=1_000)
     rule = Rule("depth", DAY_MS, partial(rows.delete, "depth"))
     assert asyncio.run(sweep([rule], clock, chunk_rows=10, sweep_ms=4_000)) == {"depth": 40}
     assert asyncio.run(sweep([rule], clock, chunk_rows=10)) == {"depth": 60}
@@ -113,11 +124,11 @@ def test_a_sweep_ends_in_time_and_the_next_one_goes_on() -> None:
 
 def test_ages_count_from_the_present_not_from_the_request() -> None:
     clock = FixedClock(NOW - 365 * DAY_MS)
-    rows = OldRows(rows_aged(depth=[9.0]), clock)
+    rows = OldRows(rows_aged(depth=[0.0, 9.0]), clock)
     assert run(Settings(), rows)["depth"] == 0
 
 
 def test_a_store_that_is_away_makes_the_request_come_again() -> None:
-    rows = OldRows(rows_aged(depth=[9.0]), FixedClock(NOW), fails_on="tickers")
+    rows = OldRows(rows_aged(depth=[0.0, 9.0]), FixedClock(NOW), fails_on="tickers")
     with pytest.raises(StoreUnavailable):
         run(Settings(), rows)

@@ -46,6 +46,11 @@ class SqliteAnalyticsStore:
     def __init__(self, folder: Path, *, busy_timeout_ms: int) -> None:
         self._database = Database(folder / FILE_NAME, schema.prepare, busy_timeout_ms=busy_timeout_ms)
 
+    @property
+    def name(self) -> str:
+        """Name of the store in answers."""
+        return "sqlite"
+
     async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
         """Store documents, replacing those of the same key; returns how many were written."""
         if documents:

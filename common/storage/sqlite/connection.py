@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,7 @@ class Database:
         await self._ready()
         return await _in_thread(self._read_threads, partial(self._query, work))
 
-    async def poll(self, statement: str) -> tuple[int, int]:
+    async def poll(self, statement: str, values: Sequence[str] = ()) -> tuple[int, int]:
         """Return the one number that ``statement`` selects, and a count that changes with its connection.
 
         It runs on the event loop, because it takes microseconds and never waits for a lock.
@@ -80,7 +80,7 @@ class Database:
         """
         await self._ready()
         try:
-            value: int = self._polling_connection().execute(statement).fetchone()[0]
+            value: int = self._polling_connection().execute(statement, values).fetchone()[0]
         except sqlite3.Error as error:
             self._close_poller()
             raise self._translated(error) from error

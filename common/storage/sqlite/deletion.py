@@ -3,32 +3,24 @@
 import sqlite3
 
 from common.models.rows import Family
+from common.storage.sqlite.reading import scopes
 from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series
-from common.storage.sqlite.writing import count
+from common.storage.sqlite.writing import count, mark_changed
 
 
 def delete_rows_before(connection: sqlite3.Connection, family: Family, cutoff_ms: int, limit: int) -> int:
     """Delete at most ``limit`` rows of a family that are older than ``cutoff_ms``, series by series."""
     series = SERIES[family]
     deleted = 0
-    scope = _next_scope(connection, series, ("",) * len(series.scope))
-    while scope is not None and deleted < limit:
-        deleted += _delete_oldest(connection, series, scope, cutoff_ms, limit - deleted)
-        scope = _next_scope(connection, series, scope)
+    for scope in scopes(connection, series):
+        gone = _delete_oldest(connection, series, scope, cutoff_ms, limit - deleted)
+        if gone:
+            mark_changed(connection, family, [scope])
+        deleted += gone
+        if deleted >= limit:
+            break
     count(connection, family, -deleted)
     return deleted
-
-
-def _next_scope(connection: sqlite3.Connection, series: Series, after: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Find the series that follows in the order of the key; one seek each, however many rows it has."""
-    columns = ", ".join(series.scope)
-    marks = ", ".join("?" * len(series.scope))
-    statement = (
-        f"SELECT {columns} FROM {series.table} WHERE ({columns}) > ({marks}) "  # noqa: S608 - names of the schema
-        f"ORDER BY {columns} LIMIT 1"
-    )
-    found: tuple[str, ...] | None = connection.execute(statement, after).fetchone()
-    return found
 
 
 def _delete_oldest(

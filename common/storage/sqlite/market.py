@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 FILE_NAME: Final = "market.db"
+_CHANGES: Final = "SELECT coalesce(max(value), 0) FROM series_changes WHERE series = ?"
 
 
 class SqliteMarketStore:
@@ -146,9 +147,13 @@ class SqliteMarketStore:
             partial(deletion.delete_rows_before, family=family, cutoff_ms=cutoff_ms, limit=limit)
         )
 
-    async def revision(self) -> object | None:
-        """Return a token that changes with every commit to the file, by whichever process."""
-        return await self._database.poll("PRAGMA data_version")
+    async def newest_ms(self, family: Family) -> int | None:
+        """Return the time of the newest row of a family over all symbols."""
+        return await self._database.read(partial(reading.newest_ms, family=family))
+
+    async def revision(self, family: Family, symbol: str, timeframe: Timeframe | None = None) -> object | None:
+        """Return a token that changes with every change of the series, by whichever process."""
+        return await self._database.poll(_CHANGES, (schema.series_name(family, symbol, timeframe),))
 
     async def ping(self, *, write: bool = False) -> None:
         """Read from the file; with ``write``, take the write lock and look for room on the disk."""

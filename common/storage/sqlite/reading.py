@@ -1,7 +1,7 @@
 """Ranges of a series, its extent, and the dead letters. Limits are pushed into SQL; rows come back as they went in."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from common.models.dead_letters import DeadLetter, Reason
@@ -132,3 +132,26 @@ def _count_dead_letters(connection: sqlite3.Connection, condition: str, values: 
 def ask(connection: sqlite3.Connection) -> None:
     """Read something small from the file itself."""
     connection.execute("SELECT count(*) FROM counters").fetchone()
+
+
+def scopes(connection: sqlite3.Connection, series: Series) -> Iterator[tuple[str, ...]]:
+    """Yield the series of a family in the order of the key; one seek each, however many rows it has."""
+    columns = ", ".join(series.scope)
+    marks = ", ".join("?" * len(series.scope))
+    statement = (
+        f"SELECT {columns} FROM {series.table} WHERE ({columns}) > ({marks}) "  # noqa: S608 - names of the schema
+        f"ORDER BY {columns} LIMIT 1"
+    )
+    scope = connection.execute(statement, ("",) * len(series.scope)).fetchone()
+    while scope is not None:
+        yield scope
+        scope = connection.execute(statement, scope).fetchone()
+
+
+def newest_ms(connection: sqlite3.Connection, family: Family) -> int | None:
+    """Return the time of the newest row of a family; one seek for each series."""
+    series = SERIES[family]
+    condition = " AND ".join(f"{column} = ?" for column in series.scope)
+    statement = f"SELECT max(time_ms) FROM {series.table} WHERE {condition}"  # noqa: S608 - names of the schema
+    times = (connection.execute(statement, scope).fetchone()[0] for scope in scopes(connection, series))
+    return max((time_ms for time_ms in times if time_ms is not None), default=None)

@@ -32,6 +32,11 @@ class Series:
     width: int
 
 
+def series_name(family: Family, *scope: object) -> str:
+    """Return the name that a series has in ``series_changes``."""
+    return "_".join((family.value, *(str(part) for part in scope if part is not None)))
+
+
 def _series(family: Family, *order: str, scope: tuple[str, ...] = ("symbol",)) -> Series:
     return Series(family.value, scope, ("time_ms", *order), len(ROW_TYPES[family]._fields))
 
@@ -146,6 +151,8 @@ _TABLES: Final = (
         event_id TEXT,
         size_bytes INTEGER NOT NULL
     )""",
+    # Counted by the transactions that make changes: what was read of a series is true for one count.
+    "CREATE TABLE series_changes (series TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX dead_letters_time ON dead_letters (time_ms, dead_letter_id)",
     "CREATE INDEX dead_letters_kind ON dead_letters (kind, time_ms, dead_letter_id)",
     "CREATE INDEX dead_letters_reason ON dead_letters (reason, time_ms, dead_letter_id)",

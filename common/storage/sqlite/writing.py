@@ -13,7 +13,7 @@ from common.models.dead_letters import DeadLetter
 from common.models.rows import CandleRow, Family, FundingRow, MarketRow
 from common.storage.ports import WriteCounts
 from common.storage.precedence import CANDLES, FUNDING, Precedence, Row
-from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series
+from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series, series_name
 
 Part = tuple[Family, Sequence[MarketRow]]
 
@@ -27,6 +27,7 @@ _INSERT_FACT: Final = {
     family: f"INSERT INTO {series.table} VALUES ({_placeholders(series.width)}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of the schema
     for family, series in SERIES.items()
 }
+_MARK_CHANGED: Final = "INSERT INTO series_changes VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET value = value + 1"
 _INSERT_DEAD_LETTER: Final = (
     f"INSERT INTO dead_letters VALUES ({_placeholders(len(DeadLetter._fields))}) ON CONFLICT DO NOTHING"  # noqa: S608 - numbers only
 )
@@ -82,6 +83,9 @@ def write_batch(
         inserted += part_inserted
         updated += part_updated
         count(connection, family, part_inserted)
+        if part_inserted or part_updated:
+            width = len(SERIES[family].scope)
+            mark_changed(connection, family, {row[:width] for row in rows})
     set_aside = _insert(connection, _INSERT_DEAD_LETTER, dead_letters)
     count(connection, DEAD_LETTERS, set_aside)
     return WriteCounts(inserted, updated, offered - inserted - updated, set_aside)
@@ -98,6 +102,11 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple
     before = connection.total_changes
     connection.executemany(statement, map(tuple, rows))  # sqlite3 binds plain tuples faster than named ones
     return connection.total_changes - before
+
+
+def mark_changed(connection: sqlite3.Connection, family: Family, scopes: Iterable[tuple[object, ...]]) -> None:
+    """Count a change of each series, so that answers read off them before are known to be old."""
+    connection.executemany(_MARK_CHANGED, [(series_name(family, *scope),) for scope in scopes])
 
 
 def count(connection: sqlite3.Connection, counter: str, change: int) -> None:

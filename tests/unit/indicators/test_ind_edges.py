@@ -239,3 +239,11 @@ def test_the_package_loads_numpy_and_nothing_heavier() -> None:
     code = f"import sys, {names}; print(sorted({{m.split('.')[0] for m in sys.modules}} & {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_too_few_prices_for_cointegration() -> None:
+    short = np.cumsum(np.random.default_rng(5).normal(size=19))
+    assert all(map(math.isnan, cointegration.engle_granger(short, short[::-1])))
+    assert math.isnan(cointegration.mackinnon_p(math.nan))
+    assert [cointegration.mackinnon_p(t) for t in (-30.0, 3.0)] == [0, 1]
+    assert math.isnan(cointegration.half_life(np.array([1.0, 2.0, 4.0, 8.0])))  # runs away

@@ -83,8 +83,8 @@ class History:
 
     def _span(self, market: PairMarket, timeframe: Timeframe) -> tuple[int, int]:
         """Return from which open time up to which one the candles are missing."""
-        oldest = max(self._now_ms - HISTORY_DAYS[timeframe] * DAY_MS, EARLIEST_EVENT_MS)
-        start, end = timeframe.ceil(oldest), timeframe.floor(self._now_ms - CLOSE_DELAY_MS)
+        end = timeframe.floor(self._now_ms - CLOSE_DELAY_MS)
+        start = max(end - HISTORY_DAYS[timeframe] * DAY_MS, timeframe.ceil(EARLIEST_EVENT_MS))
         since = self._since_ms.get(market.pair.symbol)
         return start if since is None else max(start, timeframe.floor(since - CLOSE_DELAY_MS)), end
 

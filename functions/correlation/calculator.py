@@ -1,0 +1,183 @@
+"""The correlation documents (spec/analytics.md §7, §9, §12): one of each pair, and one of the market.
+
+Everything is computed on log returns, each two pairs over the bars that both have: a pair with gaps shortens nobody
+else's sample, one with a constant price has null where it takes part. The benchmark is BTCUSDT, or the first pair
+without it. What cannot be computed is NaN, which the documents turn into null.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from common.analytics.document import Basis, Result, Value
+from common.analytics.metrics import BENCHMARK, CONVERGED_BARS, CORRELATION_MATRIX, MARKET
+from common.analytics.window import Series, Window
+from common.indicators.arrays import NAN, FloatArray1D, FloatArray2D
+from common.indicators.breadth import advance_decline, share_above
+from common.indicators.cointegration import engle_granger
+from common.indicators.correlation import (
+    correlation,
+    correlation_matrix,
+    correlation_stability,
+    first_component_share,
+    lag_correlation,
+    volatility_correlation,
+)
+from common.indicators.grid import on_grid
+from common.indicators.moving import sma
+from common.indicators.returns import log_returns
+from common.times import DAY_MS
+from functions.correlation.inputs import CorrelationInputs, rolling_bars
+
+MAX_LAG: Final = 24
+VOLATILITY_WINDOW: Final = 20
+SHORT_AVERAGE: Final = 20
+LONG_AVERAGE: Final = 50
+# A rolling correlation is stated from this many common bars on.
+MIN_ROLLING_ROWS: Final = 30
+# Those that stability compares have to be whole: at least this share of their bars is there.
+STABILITY_COVERAGE: Final = 0.5
+# A benchmark moves with itself; there is no lag, no spread and no stability to state.
+_OF_BENCHMARK: Final[Mapping[str, Value]] = {
+    "rolling_correlation": 1.0,
+    "cross_correlation_lag": None,
+    "cross_correlation_at_lag": None,
+    "volatility_correlation": None,
+    "correlation_stability": None,
+    "cointegration": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One pair on the time axis that all share.
+
+    Attributes:
+        returns: log returns of the loaded slots, shape ``(loaded_bars,)``, NaN where one is missing.
+        log_close: logarithms of the closes, NaN where one is missing.
+    """
+
+    returns: FloatArray1D
+    log_close: FloatArray1D
+
+
+def compute(inputs: CorrelationInputs) -> list[Result]:
+    """Return the results of the pairs in their order, and then that of the market."""
+    window, series = inputs.window, inputs.series
+    symbols = [one.symbol for one in series]
+    columns = [column_of(one) for one in series]
+    matrix = correlation_matrix(np.array([column.returns[-window.bars :] for column in columns]))
+    rows = {symbol: _cells(symbols, row) for symbol, row in zip(symbols, matrix, strict=True)}
+    benchmark = symbols.index(BENCHMARK) if BENCHMARK in symbols else 0
+    parameters = parameters_of(window, symbols, symbols[benchmark])
+    results = [
+        Result(
+            one.symbol,
+            {"correlation_matrix": rows[one.symbol], **_beside_benchmark(column, columns[benchmark], window)},
+            one.basis,
+            parameters,
+        )
+        for one, column in zip(series, columns, strict=True)
+    ]
+    market: dict[str, Value] = {
+        "matrix": rows,
+        "market_breadth": market_breadth(series),
+        "first_component_share": first_component_share(matrix),
+    }
+    return [*results, Result(MARKET, market, market_basis(series), parameters, CORRELATION_MATRIX)]
+
+
+def parameters_of(window: Window, symbols: Sequence[str], benchmark: str) -> dict[str, int | float | str]:
+    """Return ``metadata.parameters``."""
+    return {
+        "symbols": len(symbols),
+        "benchmark": benchmark,
+        "window_bars": window.bars,
+        "rolling_bars": rolling_bars(window.timeframe),
+        "max_lag": MAX_LAG,
+        "volatility_window": VOLATILITY_WINDOW,
+    }
+
+
+def column_of(series: Series) -> Column:
+    """Put a pair's candles on the common time axis."""
+    window, candles = series.window, series.candles
+    interval_ms = window.timeframe.duration_ms
+    values = on_grid(candles.close, candles.open_time_ms, interval_ms)
+    first = (int(candles.open_time_ms[0]) - window.loaded_from_ms) // interval_ms
+    close = np.full(window.loaded_bars, np.nan)
+    close[first : first + len(values)] = values
+    usable = np.isfinite(close) & (close > 0)
+    return Column(log_returns(close), np.log(close, out=np.full(len(close), np.nan), where=usable))
+
+
+def _beside_benchmark(column: Column, benchmark: Column, window: Window) -> Mapping[str, Value]:
+    return _OF_BENCHMARK if column is benchmark else beside_benchmark(column, benchmark, window)
+
+
+def beside_benchmark(column: Column, benchmark: Column, window: Window) -> dict[str, Value]:
+    """Return how a pair moves beside the benchmark: now, with a lag, in its volatility, steadily, in its level."""
+    newest = slice(-window.bars, None)
+    own, base = column.returns[newest], benchmark.returns[newest]
+    lag, at_lag = lag_correlation(base, own, MAX_LAG)
+    bars = rolling_bars(window.timeframe)
+    return {
+        "rolling_correlation": correlation(column.returns[-bars:], benchmark.returns[-bars:], MIN_ROLLING_ROWS),
+        "cross_correlation_lag": lag,
+        "cross_correlation_at_lag": at_lag,
+        "volatility_correlation": volatility_correlation(own, base, VOLATILITY_WINDOW),
+        "correlation_stability": correlation_stability(daily_correlations(column, benchmark, window)),
+        "cointegration": dict(engle_granger(column.log_close[newest], benchmark.log_close[newest])._asdict()),
+    }
+
+
+def daily_correlations(column: Column, benchmark: Column, window: Window) -> FloatArray1D:
+    """Return the rolling correlations of the window, the newest first, a day (at least a bar) apart.
+
+    One that reaches before what was loaded, or that has less than half of its bars, is left out.
+    """
+    bars = rolling_bars(window.timeframe)
+    step = max(DAY_MS // window.timeframe.duration_ms, 1)
+    fewest = max(MIN_ROLLING_ROWS, int(bars * STABILITY_COVERAGE))
+    ends = range(window.loaded_bars, max(window.loaded_bars - window.bars, bars) - 1, -step)
+    return np.array(
+        [correlation(column.returns[end - bars : end], benchmark.returns[end - bars : end], fewest) for end in ends]
+    )
+
+
+def market_breadth(series: Sequence[Series]) -> dict[str, Value]:
+    """Return which share of the pairs stands above its averages, and how many more rose than fell in their last bar."""
+    close = np.array([one.candles.close[-1] for one in series])
+    return {
+        "above_sma20": share_above(close, _averages(series, SHORT_AVERAGE)),
+        "above_sma50": share_above(close, _averages(series, LONG_AVERAGE)),
+        "advance_decline": advance_decline(close, np.array([_close_before(one) for one in series])),
+    }
+
+
+def _averages(series: Sequence[Series], window: int) -> FloatArray1D:
+    return np.array([sma(one.candles.close[-window:], window)[-1] for one in series])
+
+
+def _close_before(series: Series) -> float:
+    """Return the close of the bar before the last, NaN when that bar is missing."""
+    opened, close = series.candles.open_time_ms, series.candles.close
+    is_next = len(close) > 1 and int(opened[-1] - opened[-2]) == series.window.timeframe.duration_ms
+    return float(close[-2]) if is_next else NAN
+
+
+def market_basis(series: Sequence[Series]) -> Basis:
+    """Return what the document of the market rests on: the candles of all pairs together."""
+    return Basis(
+        data_until_ms=max(one.data_until_ms for one in series),
+        rows_used=sum(len(one.candles) for one in series),
+        window_rows=sum(one.window_rows for one in series),
+        window_slots=sum(one.window.bars for one in series),
+        warmup_complete=all(len(one.candles) >= CONVERGED_BARS for one in series),
+    )
+
+
+def _cells(symbols: Sequence[str], row: FloatArray2D | FloatArray1D) -> dict[str, Value]:
+    return {symbol: float(cell) for symbol, cell in zip(symbols, row, strict=True)}

@@ -1,0 +1,130 @@
+"""The regime document (spec/analytics.md §8, §9, §12), from closed candles alone.
+
+Volatility, volume and trend are measured with the indicators that their own documents are made of, on the same
+candles, so that one instant holds for all of them. ``regime`` is the rule table on the last bar; ``stable_regime`` is
+the table on levels with hysteresis, found by walking the last 50 bars.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from common.analytics.document import Result, Value
+from common.analytics.metrics import VOLUME as VOLUME_METRIC
+from common.analytics.window import Series
+from common.indicators.arrays import NAN, FloatArray1D
+from common.indicators.moving import rate_of_change
+from common.indicators.returns import log_returns
+from common.indicators.volatility import annualized, rolling_std
+from common.indicators.volume import volume_spike_ratio
+from functions.regime import rules
+from functions.regime.hysteresis import stable_level
+from functions.regime.rules import Levels, Measures, Regime, confidence, rule_for
+
+WALK_BARS: Final = 50
+VOLATILITY_WINDOW: Final = 20
+CHANGE_BARS: Final = 10
+# The median that a volume is measured against needs this many candles before it.
+SPIKE_ROWS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The three measures on the last bars, oldest first, each of shape ``(bars,)``, NaN where one is missing."""
+
+    volatility: FloatArray1D
+    volume_ratio: FloatArray1D
+    change_percent: FloatArray1D
+
+    @property
+    def last(self) -> Measures | None:
+        """The measures of the last bar, or nothing without volatility or volume; without a trend there is none."""
+        volatility, ratio, change = (
+            float(one[-1]) for one in (self.volatility, self.volume_ratio, self.change_percent)
+        )
+        if not (math.isfinite(volatility) and math.isfinite(ratio)):
+            return None
+        return Measures(volatility, ratio, change if math.isfinite(change) else 0.0)
+
+
+def compute(series: Series) -> list[Result]:
+    """Return the one result of a pair and timeframe; none when volatility or volume of the last bar is missing."""
+    walk = walk_of(series)
+    measures = walk.last
+    if measures is None:
+        return []
+    levels = measures.levels
+    rule = rule_for(levels)
+    fields: dict[str, Value] = {
+        "regime": rule.regime.value,
+        "volatility_level": levels.volatility,
+        "volume_level": levels.volume,
+        "trend_direction": levels.trend,
+        "confidence": confidence(rule, measures),
+        "stable_regime": stable_regime(walk).value,
+        "inputs": {
+            "annualized_volatility": float(walk.volatility[-1]),
+            "volume_spike_ratio": float(walk.volume_ratio[-1]),
+            "rate_of_change": float(walk.change_percent[-1]),
+        },
+    }
+    return [Result(series.symbol, fields, series.basis, parameters_of(series))]
+
+
+def parameters_of(series: Series) -> dict[str, int | float | str]:
+    """Return ``metadata.parameters``."""
+    return {
+        "vol_high_threshold": rules.VOLATILITY.upper,
+        "vol_low_threshold": rules.VOLATILITY.lower,
+        "volume_high_threshold": rules.VOLUME.upper,
+        "volume_low_threshold": rules.VOLUME.lower,
+        "trend_bullish_threshold": rules.TREND.upper,
+        "trend_bearish_threshold": rules.TREND.lower,
+        "volatility_window": VOLATILITY_WINDOW,
+        "volume_window": VOLUME_METRIC.bars(series.window.timeframe),
+        "change_bars": CHANGE_BARS,
+    }
+
+
+def walk_of(series: Series) -> Walk:
+    """Measure each of the last 50 bars, with the candles up to that bar."""
+    candles, timeframe = series.candles, series.window.timeframe
+    newest = slice(-WALK_BARS, None)
+    returns = log_returns(candles.close, candles.open_time_ms, timeframe.duration_ms)
+    deviation = rolling_std(returns, VOLATILITY_WINDOW)[newest]
+    rows = len(candles)
+    ratios = [
+        spike_ratio(candles.volume[: row + 1], VOLUME_METRIC.bars(timeframe))
+        for row in range(max(rows - WALK_BARS, 0), rows)
+    ]
+    return Walk(
+        np.array([annualized(float(value), timeframe.bars_per_year) for value in deviation]),
+        np.array(ratios),
+        rate_of_change(candles.close, CHANGE_BARS)[newest],
+    )
+
+
+def spike_ratio(base: FloatArray1D, window: int) -> float:
+    """Return the last volume over the median of the ``window`` before it, or of as many as there are, at least 20."""
+    recent = base[-(window + 1) :]
+    before = min(window, int(np.isfinite(recent).sum()) - 1)
+    return float(volume_spike_ratio(recent, before)[-1]) if before >= SPIKE_ROWS else NAN
+
+
+def stable_regime(walk: Walk) -> Regime:
+    """Return the regime of the levels with hysteresis after the last bar of a walk.
+
+    Args:
+        walk: with finite volatility and volume ratio on at least one bar.
+    """
+    levels = (
+        stable_level(rules.VOLATILITY, walk.volatility.tolist()),
+        stable_level(rules.VOLUME, walk.volume_ratio.tolist()),
+        stable_level(rules.TREND, walk.change_percent.tolist()),
+    )
+    volatility, volume, trend = (1 if level is None else level for level in levels)  # without a trend it is neutral
+    return rule_for(
+        Levels(rules.VOLATILITY.names[volatility], rules.VOLUME.names[volume], rules.TREND.names[trend])
+    ).regime

@@ -1,0 +1,1 @@
+"""Trend of one pair and timeframe: averages, crossovers, momentum, directional movement, and beta to the benchmark."""

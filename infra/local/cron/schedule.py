@@ -1,0 +1,4 @@
+"""INTERIM."""
+class Schedule:
+    @classmethod
+    def parse(cls, a, b): return cls()
