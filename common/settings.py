@@ -90,7 +90,14 @@ class Settings(BaseSettings):
         Timeframe.D1,
     )
     analytics_timeframes: Annotated[tuple[Timeframe, ...], NoDecode] = (Timeframe.H1, Timeframe.D1)
-    analytics_metrics: Annotated[tuple[str, ...], NoDecode] = ("volatility", "volume")
+    analytics_metrics: Annotated[tuple[str, ...], NoDecode] = (
+        "volatility",
+        "volume",
+        "spread",
+        "trend",
+        "deviation",
+        "seasonality",
+    )
 
     # Schedules and features
     enable_auditor: bool = True

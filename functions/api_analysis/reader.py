@@ -1,7 +1,6 @@
 """Reads computed documents and shapes them as the routes show them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from common.analytics.lineage import output_dataset
@@ -32,7 +31,7 @@ class AnalysisReader:
         """Return documents of one pair and timeframe."""
         name = listing.metric.name
         series = (query.pair, name, query.period)
-        window = Window(query.start, self._end_ms(query.end), query.limit, query.offset, query.sort_order)
+        window = Window(query.start, self.end_ms(query.end), query.limit, query.offset, query.sort_order)
         documents, history = await self._history(series, window, listing.fields_of(query.method))
         newest = await self._store.documents(*series, Window(limit=1))
         shown = max(documents, key=lambda document: document.as_of_ms, default=None)
@@ -57,13 +56,12 @@ class AnalysisReader:
         name = single.metric.name
         period = query.period if isinstance(query, SeriesQuery) else None
         series = (query.pair, name, period)
-        window = Window(query.start, self._end_ms(query.end), query.history_limit, query.offset, query.sort_order)
-        newest = await self._store.documents(*series, replace(window, limit=1, offset=0, order="desc"))
-        if not newest:
+        window = Window(query.start, self.end_ms(query.end), query.history_limit, query.offset, query.sort_order)
+        document = await self.newest(*series, start_ms=query.start, end_ms=query.end)
+        if document is None:
             raise NotFound(f"No {name} data available for {' '.join(filter(None, (query.pair, period)))}")
-        (document,) = newest
         fields = single.fields_of(query.method)
-        _, history = await self._history(series, window, fields) if query.asks_for_history else (newest, {})
+        _, history = await self._history(series, window, fields) if query.asks_for_history else ([document], {})
         return {
             **_head(single, query, period),
             "data": _value(document, fields),
@@ -88,8 +86,25 @@ class AnalysisReader:
             "pagination": pagination(total, limit=window.limit, offset=window.offset),
         }
 
-    def _end_ms(self, asked_ms: int | None) -> int:
-        return self._clock.now_ms() + 1 if asked_ms is None else asked_ms
+    async def newest(
+        self, symbol: str, metric: str, period: str | None, *, start_ms: int | None = None, end_ms: int | None = None
+    ) -> AnalyticsDocument | None:
+        """Return the newest document of a span, if there is one."""
+        window = Window(start_ms, self.end_ms(end_ms), limit=1, order="desc")
+        found = await self._store.documents(symbol, metric, period, window)
+        return found[0] if found else None
+
+    async def documents(self, symbol: str, metric: str, period: str | None, window: Window) -> list[AnalyticsDocument]:
+        """Return the documents of a window as they are stored."""
+        return await self._store.documents(symbol, metric, period, window)
+
+    def now_ms(self) -> int:
+        """Return the present."""
+        return self._clock.now_ms()
+
+    def end_ms(self, asked_ms: int | None) -> int:
+        """Return the end of a span: the one asked for, or just after the present."""
+        return self.now_ms() + 1 if asked_ms is None else asked_ms
 
 
 def _head(listing: Listing, query: Selection, period: str | None) -> dict[str, object]:

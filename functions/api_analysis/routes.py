@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from common import product
 from common.host.api import JsonResponse, new_api
+from functions.api_analysis.correlation import add_correlation
 from functions.api_analysis.listings import LISTINGS, Listing
 from functions.api_analysis.models import (
     ListingQuery,
@@ -16,7 +17,9 @@ from functions.api_analysis.models import (
     single_answer,
     single_query,
 )
+from functions.api_analysis.overview import add_overview
 from functions.api_analysis.reader import AnalysisReader
+from functions.api_analysis.regime import add_regime
 from functions.api_analysis.singles import SINGLES
 
 
@@ -27,6 +30,9 @@ def build_api(reader: AnalysisReader) -> FastAPI:
         _add_listing(api, reader, listing)
     for single in SINGLES:
         _add_single(api, reader, single)
+    add_regime(api, reader)
+    add_correlation(api, reader)
+    add_overview(api, reader)
     return api
 
 

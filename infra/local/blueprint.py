@@ -13,8 +13,9 @@ from common.errors import ConfigurationError
 from common.events.types import SCHEDULE
 from infra.local import layout, nats_server, plan
 from infra.local.configuration import RunOptions, part_environment
+from infra.local.cron.pinger import source_uri
 from infra.local.layout import GATEWAY, Worker, WorkersPlan, workers_plan
-from infra.local.manifests import FunctionService, PingSource, load_manifests
+from infra.local.manifests import FunctionService, load_manifests
 from infra.local.observation import RUNNER
 from infra.local.plan import BrokerPlan
 from infra.local.ports import LOOPBACK, free_ports
@@ -107,11 +108,6 @@ def _check_process_names(services: Iterable[FunctionService]) -> None:
                     f"function {service.target}: {name!r} is the name of a part of the system and cannot be that "
                     "of a function or its process: choose another"
                 )
-
-
-def source_uri(source: PingSource) -> str:
-    """Return the ``source`` attribute that a PingSource gives its events."""
-    return f"/apis/v1/namespaces/{source.namespace}/pingsources/{source.name}"
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,15 @@ from tests.support.candles import recorded_rows
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AS_OF = parse_instant("2025-12-31T23:59:00Z")
 H1 = Timeframe.H1
+OF_CANDLES = ["volatility", "volume", "trend", "deviation", "seasonality"]
+# What the recorded candles do not tell: there are no minutes, no taker volume; and no crossing or cycle to be found.
+LACKING: dict[str, set[str]] = {
+    "volatility": {"realized_variance", "bipower_variation", "jump_share"},
+    "volume": {"volume_delta", "taker_buy_ratio"},
+    "trend": {"crossover_event"},
+    "deviation": set(),
+    "seasonality": {"dominant_cycle", "dominant_cycle_hours"},
+}
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ async def put_candles(settings: Settings, rows: list[CandleRow]) -> None:
         await store.write(Family.CANDLES, rows)
 
 
-async def stored(settings: Settings, metric: str, timeframe: Timeframe = H1) -> list[AnalyticsDocument]:
+async def stored(settings: Settings, metric: str, timeframe: Timeframe | None = H1) -> list[AnalyticsDocument]:
     store = await open_analytics_store(settings)
     try:
         return await store.documents("BTCUSDT", metric, timeframe, Window(limit=100))
@@ -89,7 +98,7 @@ def asking(metric: str, as_of_ms: int = AS_OF, timeframe: Timeframe | None = H1)
     return analytics_requested(data, source="/test", cause="test/1")
 
 
-@pytest.mark.parametrize("metric", ["volatility", "volume"])
+@pytest.mark.parametrize("metric", OF_CANDLES)
 def test_a_calculator_stores_its_document_and_tells_of_it(
     metric: str, settings: Settings, recorded: list[CandleRow]
 ) -> None:
@@ -110,20 +119,13 @@ def test_a_calculator_stores_its_document_and_tells_of_it(
     body = document.body
     assert body["as_of"] == "2025-12-31T23:59:00.000Z"
     assert body["data_until"] == "2025-12-31T23:00:00.000Z", "the candle of 23:00 is still open"
-    assert body["rows_used"] == {"volatility": 720, "volume": 250}[metric]
+    assert body["rows_used"] == {"volume": 250, "seasonality": 2160}.get(metric, 720)
     assert body["warmup_complete"] is True
     assert body["metadata"]["completeness"] == 100.0  # type: ignore[index] # a map
-    lacking = {name for name, value in body.items() if value is None}
-    assert (
-        lacking
-        == {
-            "volatility": {"realized_variance", "bipower_variation", "jump_share"},
-            "volume": {"volume_delta", "taker_buy_ratio"},
-        }[metric]
-    )
+    assert {name for name, value in body.items() if value is None} == LACKING[metric]
 
 
-@pytest.mark.parametrize("metric", ["volatility", "volume"])
+@pytest.mark.parametrize("metric", OF_CANDLES)
 def test_a_document_is_the_same_whatever_came_later(metric: str, settings: Settings, recorded: list[CandleRow]) -> None:
     """Causality: first with the past alone in the store, then with what followed."""
     as_of_ms = recorded[1500].time_ms + 10 * 60_000
@@ -145,6 +147,52 @@ def test_a_document_is_the_same_whatever_came_later(metric: str, settings: Setti
             part.pop("timestamp", None)
             part.pop("computed_at", None)
     assert before == after
+
+
+def books(ages_ms: range) -> list[DepthRow]:
+    """Books of one level, each a little different from the one before."""
+    return [
+        DepthRow("BTCUSDT", AS_OF - age_ms, AS_OF - age_ms, f'[["100.10","{1 + abs(age_ms)}"]]', '[["100.30","3.5"]]')
+        for age_ms in ages_ms
+    ]
+
+
+def test_spread_is_computed_from_the_books_before_the_instant(settings: Settings, recorded: list[CandleRow]) -> None:
+    """The same document from the past alone and from a store that knows what followed."""
+
+    async def run() -> list[dict[str, Any]]:
+        bodies = []
+        async with function("spread", settings) as client:
+            for rows in (books(range(0, 70_000, 500)), books(range(-90_000, 0, 500))):
+                async with market(settings) as store:
+                    await store.write(Family.DEPTH, rows)
+                    await store.write(Family.CANDLES, recorded)
+                response = await post(client, asking("spread", timeframe=None))
+                assert response.status_code == 200
+                (document,) = await stored(settings, "spread", None)
+                bodies.append(dict(document.body))
+        return bodies
+
+    before, after = asyncio.run(run())
+    assert (before["bid_ask_spread"], before["mid_price"]) == ("0.20", "100.20")
+    assert before["order_flow_imbalance"] == "-60000", "the bid went from 60001 to 1"
+    assert (before["rows_used"], before["data_until"]) == (121, "2025-12-31T23:59:00.000Z")
+    assert float(before["liquidity_ratio"]) > 0
+    for body in (before, after):
+        body.pop("timestamp")
+        body["metadata"].pop("computed_at")
+    assert before == after
+
+
+def test_without_a_fresh_book_there_is_no_spread(settings: Settings, recorded: list[CandleRow]) -> None:
+    async def run() -> tuple[int, list[AnalyticsDocument]]:
+        async with market(settings) as store:
+            await store.write(Family.DEPTH, books(range(60_001, 70_000, 500)))
+        async with function("spread", settings) as client:
+            response = await post(client, asking("spread", timeframe=None))
+        return response.status_code, await stored(settings, "spread", None)
+
+    assert asyncio.run(run()) == (204, [])
 
 
 def test_open_candles_are_never_used(settings: Settings, recorded: list[CandleRow]) -> None:
@@ -246,6 +294,7 @@ def test_the_planner_keeps_its_watermark_in_the_store(settings: Settings, monkey
         emitted.append(event)
 
     monkeypatch.setattr("common.host.sink.EventSink.emit", take)
+    settings = settings.model_copy(update={"analytics_metrics": ("volatility", "spread")})
     tick = Event(type=types.PING, source="/cron", id="1", extensions={"schedule": "analytics"})
 
     async def run() -> int | None:
@@ -259,7 +308,7 @@ def test_the_planner_keeps_its_watermark_in_the_store(settings: Settings, monkey
             await metadata.close()
 
     assert asyncio.run(run()) == parse_instant("2025-12-31T23:45:00Z")
-    assert len(emitted) == 2 * 5 * 2
+    assert len(emitted) == 5 * 2 + 5
     assert {json.loads(event.data)["as_of"] for event in emitted} == {"2025-12-31T23:45:00.000Z"}
 
 

@@ -35,6 +35,10 @@ NEEDED = {
     "regime_model": {"numpy"},
     "regime": {"numpy"},
     "correlation": {"numpy"},
+    "deviation": {"numpy"},
+    "seasonality": {"numpy"},
+    "spread": {"numpy"},
+    "trend": {"numpy"},
     "volatility": {"numpy"},
     "volume": {"numpy"},
 }

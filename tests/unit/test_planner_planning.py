@@ -28,7 +28,11 @@ from functions.planner.ticks import decode_tick
 
 NOON = 1_760_961_600_000
 QUARTER = 15 * MINUTE_MS
-SMALL = Settings(supported_pairs=("BTCUSDT", "ETHUSDT"), analytics_timeframes=(Timeframe.H1, Timeframe.D1))
+SMALL = Settings(
+    supported_pairs=("BTCUSDT", "ETHUSDT"),
+    analytics_timeframes=(Timeframe.H1, Timeframe.D1),
+    analytics_metrics=("volatility", "volume"),
+)
 
 
 def ping(schedule: str | None = "analytics", *, manual: bool = False, event_id: str = "tick-1") -> Event:

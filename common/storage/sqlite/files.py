@@ -45,7 +45,7 @@ def require_space(path: Path) -> None:
         StoreUnavailable: its file system was full.
     """
     try:
-        free = shutil.disk_usage(path.parent).free
+        free = shutil.disk_usage(path).free  # of the file itself: it may be a link to another disk
     except OSError as error:
         raise StoreUnavailable(f"{path.parent} was not readable: {error.strerror}") from error
     if free < MIN_FREE_BYTES:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import LarkError, VisitError
 
+from infra.local.broker.cesql_functions import function_of, pattern_of
 from infra.local.broker.cesql_values import (
     EvaluationError,
     Value,
@@ -25,7 +26,6 @@ from infra.local.broker.cesql_values import (
     to_type_of,
     wrapped,
 )
-from infra.local.broker.cesql_functions import function_of, pattern_of
 
 Attributes = Mapping[str, str]
 Evaluation = Callable[[Attributes], Value]

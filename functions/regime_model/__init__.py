@@ -1,0 +1,1 @@
+"""Market regime of one pair and timeframe as a hidden Markov model finds it: states of volatility, filtered."""

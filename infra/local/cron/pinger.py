@@ -1,0 +1,72 @@
+"""Fires PingSources as the platform does: at most once. What the broker does not take within 1.6 seconds is lost."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from common.clock import Clock
+from common.errors import SinkUnavailable
+from common.events import Event, types
+from common.host.sink import EventSink
+from infra.local.manifests import PingSource
+from infra.local.plan import BrokerPlan
+
+log = logging.getLogger(__name__)
+
+_RETRIES: Final = 5
+_FIRST_RETRY_S: Final = 0.05
+# The process's clock may be shifted but runs at the real rate; a wait is cut so that a suspended machine is noticed.
+_LONGEST_SLEEP_S: Final = 30.0
+
+
+def source_uri(source: PingSource) -> str:
+    """Return the ``source`` attribute of the events of a PingSource."""
+    return f"/apis/v1/namespaces/{source.namespace}/pingsources/{source.name}"
+
+
+class Pinger:
+    """Sends the events of all PingSources to the broker."""
+
+    def __init__(self, sources: Sequence[PingSource], plan: BrokerPlan, clock: Clock) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._sink = EventSink(plan.ingress_url, timeout_s=5.0)
+
+    async def run(self) -> None:
+        """Fire until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in self._sources:
+                    group.create_task(self._fire_on_schedule(source))
+        finally:
+            await self._sink.close()
+
+    async def _fire_on_schedule(self, source: PingSource) -> None:
+        due_ms = source.schedule.next_ms(self._clock.now_ms())
+        while True:
+            wait_s = (due_ms - self._clock.now_ms()) / 1000
+            if wait_s > 0:
+                await asyncio.sleep(min(wait_s, _LONGEST_SLEEP_S))
+                continue
+            await self._fire(source)
+            due_ms = source.schedule.next_ms(self._clock.now_ms())
+
+    async def _fire(self, source: PingSource) -> None:
+        event = Event(
+            type=types.PING,
+            source=source_uri(source),
+            time_ms=self._clock.now_ms(),
+            datacontenttype=source.content_type,
+            data=source.data,
+            extensions=source.extensions,
+        )
+        for retry in range(_RETRIES + 1):
+            try:
+                await self._sink.emit(event)
+            except SinkUnavailable as error:
+                reason = str(error)
+                await asyncio.sleep(_FIRST_RETRY_S * 2**retry)
+            else:
+                return
+        log.error("event is lost", extra={"source": source.name, "error": reason})
