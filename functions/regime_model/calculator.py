@@ -16,7 +16,7 @@ from common.analytics.window import Series, Window
 from common.indicators.arrays import FloatArray1D, FloatArray2D
 from common.times import to_iso
 from functions.regime_model import hidden_markov
-from functions.regime_model.features import NAMES, RANGE, features_of
+from functions.regime_model.features import NAMES, VOLATILITY, features_of
 from functions.regime_model.hidden_markov import HiddenMarkov
 from functions.regime_model.inputs import fit_step_bars
 
@@ -103,4 +103,4 @@ def sample_of(rows: FloatArray2D) -> Sample:
 @lru_cache(maxsize=_KEPT_MODELS)
 def fitted(sample: Sample) -> HiddenMarkov | None:
     """Return the model of a sample. It is kept: until the next date of the grid every document asks for the same."""
-    return hidden_markov.fit(sample.rows, len(STATES), RANGE)
+    return hidden_markov.fit(sample.rows, len(STATES), VOLATILITY)

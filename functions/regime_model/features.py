@@ -1,26 +1,33 @@
-"""What the model sees of a bar: its return, its range, and its volume beside the usual one."""
+"""What the model sees at a bar: its return, and volatility and volume of the last 24 bars.
+
+Range and volume of single bars are noisy and follow the hour of the day, so that a state would hardly outlast one. The
+return of a single bar tells states apart by its deviation; the mean over many would tell rising from falling instead.
+"""
 
 from typing import Final
 
 import numpy as np
 
-from common.analytics.metrics import VOLUME
 from common.analytics.window import Series
-from common.indicators.arrays import FloatArray1D, FloatArray2D, all_positive
+from common.indicators.arrays import FloatArray1D, FloatArray2D
 from common.indicators.grid import on_grid
-from common.indicators.returns import log_ratio, log_returns
-from common.indicators.volume import volume_spike_ratio
+from common.indicators.moving import sma
+from common.indicators.returns import log_returns
+from common.indicators.volatility import parkinson
 
-NAMES: Final = ("log_return", "log_range", "log_relative_volume")
+NAMES: Final = ("log_return", "log_volatility", "log_relative_volume")
 # Position of the feature that orders the states.
-RANGE: Final = NAMES.index("log_range")
+VOLATILITY: Final = NAMES.index("log_volatility")
+BARS: Final = 24
+# The volume of the last bars is compared with that of these.
+USUAL_BARS: Final = 120
 
 
 def features_of(series: Series) -> FloatArray2D:
     """Return the features of every slot that was loaded.
 
-    The logarithm of a range is close to normal (Alizadeh, Brandt and Diebold 2002), and so is that of a volume. The
-    volume is divided by the median of the day before (at least 24 bars), so that it does not drift.
+    The log return, the logarithm of the Parkinson volatility (close to normal: Alizadeh, Brandt and Diebold 2002), and
+    the logarithm of the mean volume over the mean of 120 bars, so that it does not drift.
 
     Args:
         series: the candles.
@@ -29,13 +36,14 @@ def features_of(series: Series) -> FloatArray2D:
         Shape ``(loaded_bars, 3)``; a slot without a candle, or in which one of the features has no value, is all NaN.
     """
     high, low, close, volume = (_on_slots(series, name) for name in ("high", "low", "close", "volume"))
-    spread = np.full(len(high), np.nan)
-    whole = all_positive(high, low) & (high > low)
-    spread[whole] = np.log(log_ratio(high[whole], low[whole]))
-    relative = volume_spike_ratio(volume, VOLUME.bars(series.window.timeframe))
-    traded = np.isfinite(volume) & np.isfinite(relative) & (relative > 0)
-    relative_log = np.log(relative, out=np.full(len(relative), np.nan), where=traded)
-    features = np.column_stack([log_returns(close), spread, relative_log])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        features = np.column_stack(
+            [
+                log_returns(close),
+                np.log(parkinson(high, low, BARS)),
+                np.log(sma(volume, BARS) / sma(volume, USUAL_BARS)),
+            ]
+        )
     features[~np.isfinite(features).all(axis=1)] = np.nan
     return features
 

@@ -97,9 +97,7 @@ def _first_guess(valid: FloatArray2D, states: int, centre: FloatArray1D, scale: 
     ).fit(valid)
     transition = np.full((states, states), (1 - _STAY) / (states - 1))
     np.fill_diagonal(transition, _STAY)
-    return HiddenMarkov(
-        np.full(states, 1 / states), transition, mixture.means_, mixture.covariances_, centre, scale
-    )
+    return HiddenMarkov(np.full(states, 1 / states), transition, mixture.means_, mixture.covariances_, centre, scale)
 
 
 def _log_density(model: HiddenMarkov, standard: FloatArray2D) -> FloatArray2D:
@@ -142,7 +140,7 @@ def _maximised(
     pairs = filtered[:-1, :, np.newaxis] * model.transition * (density[1:] * messages[1:])[:, np.newaxis, :]
     pairs /= pairs.sum(axis=(1, 2), keepdims=True)
     followed = pairs.sum(axis=0) + 1e-6  # no state becomes one that cannot be left or reached
-    weights = smoothed * np.isfinite(standard).all(axis=1)[:, np.newaxis]
+    weights = np.where(np.isfinite(standard).all(axis=1, keepdims=True), smoothed, 0.0)
     mass = weights.sum(axis=0)[:, np.newaxis] + 1e-9
     rows = np.nan_to_num(standard)
     mean = weights.T @ rows / mass

@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from common.analytics.metrics import REGIME_MODEL, VOLUME
+from common.analytics.metrics import REGIME_MODEL
 from common.analytics.window import Missing, Series, Window, load_window
 from common.events.requests import AnalyticsRequested
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import DAY_MS
+from functions.regime_model.features import USUAL_BARS
 
 # More bars than these change the states little, and a fit takes time in proportion to them.
 MAX_FIT_BARS: Final = 2160
@@ -22,7 +23,7 @@ def fit_step_bars(timeframe: Timeframe) -> int:
 def window_for(timeframe: Timeframe, as_of_ms: int) -> Window:
     """Return the window: the bars of a fit, and what is read before them."""
     bars = min(REGIME_MODEL.bars(timeframe), MAX_FIT_BARS)
-    before = fit_step_bars(timeframe) + VOLUME.bars(timeframe) + 1
+    before = fit_step_bars(timeframe) + USUAL_BARS
     return Window(timeframe, as_of_ms, bars, bars + before)
 
 

@@ -16,8 +16,8 @@ from common.times import HOUR_MS, MINUTE_MS
 
 # A book that is older than this says nothing about trading now; the flow of orders is that of as long a time.
 BOOK_AGE_MS: Final = MINUTE_MS
-# The fastest stream of books publishes ten a second.
-_MOST_BOOKS: Final = 10 * BOOK_AGE_MS // 100
+# Ten times what the fastest stream of books publishes in that time.
+_MOST_BOOKS: Final = 6_000
 HOURS_PER_DAY: Final = 24
 # A day of candles, and room for the newest one that is still on its way, and for one that is missing.
 _HOURS_READ: Final = HOURS_PER_DAY + 2

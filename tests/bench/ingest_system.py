@@ -47,15 +47,17 @@ def _system() -> Iterator[System]:
 
 def live() -> list[Figure]:
     """Publish at the budgeted rate for a minute; everything that was published must be stored."""
-    traffic = Traffic(_now_ms())
+    traffic = Traffic(_now_ms() - LIVE_RATE * LIVE_SECONDS)  # a millisecond each, none ahead of the clock
     messages = traffic.messages(LIVE_RATE * LIVE_SECONDS)
     with _system() as system:
         pids = system.pids
-        before_s = cpu_seconds(pids.values())
+        before_s = {part: cpu_seconds([pid]) for part, pid in pids.items()}
         published_s = asyncio.run(_publish(system, messages, LIVE_RATE))
         stored, waited_s = asyncio.run(_wait_stored(system, traffic))
-        per_10k = (cpu_seconds(pids.values()) - before_s) / (len(messages) / 10_000)
+        shares = {part: cpu_seconds([pid]) - before_s[part] for part, pid in pids.items()}
         memory = {part: peak_memory_mib(pid) for part, pid in pids.items()}
+    per_10k = sum(shares.values()) / (len(messages) / 10_000)
+    print("CPU-s per 10 000 messages:", {part: round(s / (len(messages) / 10_000), 3) for part, s in shares.items()})
     rate = stored / (published_s + waited_s)
     complete = stored == sum(traffic.expected.values())
     share = stored / len(messages)  # exact repetitions and updates of one candle are no rows
