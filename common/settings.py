@@ -97,6 +97,9 @@ class Settings(BaseSettings):
         "trend",
         "deviation",
         "seasonality",
+        "correlation",
+        "regime",
+        "regime_model",
     )
 
     # Schedules and features

@@ -1,7 +1,6 @@
-"""What the model sees at a bar: its return, and volatility and volume of the last 24 bars.
+"""What the model sees at a bar: the size of its return, and volatility and volume of the last 24 bars.
 
-Range and volume of single bars are noisy and follow the hour of the day, so that a state would hardly outlast one. The
-return of a single bar tells states apart by its deviation; the mean over many would tell rising from falling instead.
+Range and volume of single bars are noisy and follow the hour of the day, so that a state would hardly outlast one.
 """
 
 from typing import Final
@@ -15,7 +14,7 @@ from common.indicators.moving import sma
 from common.indicators.returns import log_returns
 from common.indicators.volatility import parkinson
 
-NAMES: Final = ("log_return", "log_volatility", "log_relative_volume")
+NAMES: Final = ("root_absolute_return", "log_volatility", "log_relative_volume")
 # Position of the feature that orders the states.
 VOLATILITY: Final = NAMES.index("log_volatility")
 BARS: Final = 24
@@ -26,8 +25,9 @@ USUAL_BARS: Final = 120
 def features_of(series: Series) -> FloatArray2D:
     """Return the features of every slot that was loaded.
 
-    The log return, the logarithm of the Parkinson volatility (close to normal: Alizadeh, Brandt and Diebold 2002), and
-    the logarithm of the mean volume over the mean of 120 bars, so that it does not drift.
+    The root of the absolute log return (which makes it nearly symmetric), the logarithm of the Parkinson volatility
+    (close to normal: Alizadeh, Brandt and Diebold 2002), and the logarithm of the mean volume over the mean of 120 bars,
+    so that it does not drift.
 
     Args:
         series: the candles.
@@ -39,7 +39,7 @@ def features_of(series: Series) -> FloatArray2D:
     with np.errstate(divide="ignore", invalid="ignore"):
         features = np.column_stack(
             [
-                log_returns(close),
+                np.sqrt(np.abs(log_returns(close))),
                 np.log(parkinson(high, low, BARS)),
                 np.log(sma(volume, BARS) / sma(volume, USUAL_BARS)),
             ]

@@ -1,7 +1,8 @@
 """A hidden Markov model with Gaussian states: fitted by expectation and maximisation, filtered forward only.
 
 Smoothed probabilities know what came later; none of them leaves this module. The algorithm is that of Rabiner (1989),
-"A tutorial on hidden Markov models", with one variance for each feature and state.
+"A tutorial on hidden Markov models". All states share one covariance: with one each, the state with the widest would
+claim every extreme bar, however calm that state is.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ MIN_ROWS: Final = 100
 _MAX_STEPS: Final = 40
 _STAY: Final = 0.95  # first guess: a state lasts for twenty bars
 _TOLERANCE: Final = 1e-4  # of the log-likelihood per row
-_VARIANCE_FLOOR: Final = 1e-3  # of standardised features: no state shrinks onto a single bar
+_VARIANCE_FLOOR: Final = 1e-3  # added to the variance of standardised features, which keeps it invertible
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class HiddenMarkov:
         start: probability of each state before the first row, shape ``(states,)``.
         transition: ``[i, j]`` is the probability that state i is followed by state j, shape ``(states, states)``.
         mean: of each feature in each state, standardised, shape ``(states, features)``.
-        variance: of the same, shape ``(states, features)``.
+        covariance: of the features in every state, shape ``(features, features)``.
         centre: what standardising subtracts, shape ``(features,)``.
         scale: what it divides by, shape ``(features,)``.
     """
@@ -35,7 +36,7 @@ class HiddenMarkov:
     start: FloatArray1D
     transition: FloatArray2D
     mean: FloatArray2D
-    variance: FloatArray2D
+    covariance: FloatArray2D
     centre: FloatArray1D
     scale: FloatArray1D
 
@@ -93,7 +94,7 @@ def _first_guess(valid: FloatArray2D, states: int, centre: FloatArray1D, scale: 
     from sklearn.mixture import GaussianMixture  # half of a cold start, and needed for a fit only
 
     mixture = GaussianMixture(
-        states, covariance_type="diag", reg_covar=_VARIANCE_FLOOR, init_params="k-means++", tol=1e-2, random_state=SEED
+        states, covariance_type="tied", reg_covar=_VARIANCE_FLOOR, init_params="k-means++", tol=1e-2, random_state=SEED
     ).fit(valid)
     transition = np.full((states, states), (1 - _STAY) / (states - 1))
     np.fill_diagonal(transition, _STAY)
@@ -102,9 +103,10 @@ def _first_guess(valid: FloatArray2D, states: int, centre: FloatArray1D, scale: 
 
 def _log_density(model: HiddenMarkov, standard: FloatArray2D) -> FloatArray2D:
     """Logarithm of the density of each row in each state, up to a constant; 0 where a row says nothing."""
-    distance = (standard[:, np.newaxis, :] - model.mean) ** 2 / model.variance
-    density: FloatArray2D = -0.5 * (distance + np.log(model.variance)).sum(axis=2)
-    return np.where(np.isfinite(density), density, 0.0)
+    deviations = standard[:, np.newaxis, :] - model.mean
+    distance = ((deviations @ np.linalg.inv(model.covariance)) * deviations).sum(axis=2)
+    constant = np.linalg.slogdet(model.covariance)[1]
+    return np.where(np.isfinite(distance), -0.5 * (distance + constant), 0.0)
 
 
 def _forward(model: HiddenMarkov, log_density: FloatArray2D) -> Forward:
@@ -141,15 +143,15 @@ def _maximised(
     pairs /= pairs.sum(axis=(1, 2), keepdims=True)
     followed = pairs.sum(axis=0) + 1e-6  # no state becomes one that cannot be left or reached
     weights = np.where(np.isfinite(standard).all(axis=1, keepdims=True), smoothed, 0.0)
-    mass = weights.sum(axis=0)[:, np.newaxis] + 1e-9
+    mass = weights.sum(axis=0)[:, np.newaxis]
     rows = np.nan_to_num(standard)
-    mean = weights.T @ rows / mass
-    variance = weights.T @ rows**2 / mass - mean**2
+    mean = weights.T @ rows / (mass + 1e-9)
+    spread = (rows.T @ (rows * weights.sum(axis=1, keepdims=True)) - (mean * mass).T @ mean) / mass.sum()
     return HiddenMarkov(
         smoothed[0],
         followed / followed.sum(axis=1, keepdims=True),
         mean,
-        np.maximum(variance, _VARIANCE_FLOOR),
+        spread + _VARIANCE_FLOOR * np.eye(len(spread)),
         model.centre,
         model.scale,
     )
@@ -161,7 +163,7 @@ def _ordered(model: HiddenMarkov, order_by: int) -> HiddenMarkov:
         model.start[order],
         model.transition[np.ix_(order, order)],
         model.mean[order],
-        model.variance[order],
+        model.covariance,
         model.centre,
         model.scale,
     )

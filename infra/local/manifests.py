@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import msgspec
 import yaml
@@ -141,27 +141,24 @@ def load_manifests(project_dir: Path) -> Manifests:
         ConfigurationError: a manifest is missing or wrong; the text names file and field.
     """
     broker = _broker(project_dir / "infra" / "base" / "broker.yaml")
-    documents = {
-        _ServiceManifest: _documents(project_dir, "functions/*/service.yaml", _ServiceManifest),
-        _TriggerManifest: _documents(project_dir, "functions/*/trigger.yaml", _TriggerManifest),
-        _PingSourceManifest: _documents(project_dir, "triggers/cron/*.yaml", _PingSourceManifest),
-    }
-    for found in documents.values():
-        _check_names(found, broker.namespace)
+    services = _documents(project_dir, "functions/*/service.yaml", _ServiceManifest)
+    triggers = _documents(project_dir, "functions/*/trigger.yaml", _TriggerManifest)
+    ping_sources = _documents(project_dir, "triggers/cron/*.yaml", _PingSourceManifest)
+    _check_names(services, broker.namespace)
+    _check_names(triggers, broker.namespace)
+    _check_names(ping_sources, broker.namespace)
     return Manifests(
         broker=broker,
-        services=tuple(_service(file, each, project_dir) for file, each in documents[_ServiceManifest]),
-        triggers=tuple(_trigger(file, each, broker) for file, each in documents[_TriggerManifest]),
-        ping_sources=tuple(_ping_source(file, each, broker) for file, each in documents[_PingSourceManifest]),
+        services=tuple(_service(file, each, project_dir) for file, each in services),
+        triggers=tuple(_trigger(file, each, broker) for file, each in triggers),
+        ping_sources=tuple(_ping_source(file, each, broker) for file, each in ping_sources),
     )
 
 
 # The documents as they are written. Fields that nothing here reads are named too: any other is refused.
 
 
-class _Document(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"
-):
+class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
     """Base of all documents and their parts."""
 
 
@@ -321,6 +318,7 @@ class _ServiceManifest(_Document, tag_field="kind", tag="Service"):
 
 
 M = TypeVar("M", _BrokerManifest, _TriggerManifest, _PingSourceManifest, _ServiceManifest)
+Manifest = _TriggerManifest | _PingSourceManifest | _ServiceManifest
 
 
 def _documents(project_dir: Path, pattern: str, kind: type[M]) -> list[tuple[Path, M]]:
@@ -342,7 +340,7 @@ def _read(file: Path, kind: type[M]) -> Iterator[M]:
         raise ConfigurationError(f"{file}: {error}") from error
 
 
-def _check_names(found: list[tuple[Path, M]], namespace: str) -> None:
+def _check_names(found: Sequence[tuple[Path, Manifest]], namespace: str) -> None:
     files: dict[str, Path] = {}
     for file, each in found:
         name = each.metadata.name
@@ -385,8 +383,8 @@ def _service(file: Path, manifest: _ServiceManifest, project_dir: Path) -> Funct
 
 
 def _role(file: Path, value: str | None) -> Role:
-    if value == "event-function" or value == "route-group":  # noqa: PLR1714 - the type follows from equality alone
-        return value
+    if value in get_args(Role):
+        return cast("Role", value)
     raise _wrong(file, f"metadata.labels[{_ROLE_LABEL}]", "event-function or route-group", value)
 
 

@@ -131,7 +131,8 @@ def _bare(events: Sequence[Event]) -> float:
             width = columns.partition(", PRIMARY")[0].count(",") + 1
             statement = f"{insert} INTO {kind} VALUES ({','.join('?' * width)})"
             envelope = msgspec.defstruct("Envelope", [("data", struct)], gc=False)
-            decoders[types.market(kind)] = (msgspec.json.Decoder(envelope).decode, row, statement)
+            decode: Callable[[bytes], Any] = msgspec.json.Decoder(envelope).decode
+            decoders[types.market(kind)] = (decode, row, statement)
         started = time.process_time()
         for event in events:
             decode, row, statement = decoders[event.type]

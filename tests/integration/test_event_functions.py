@@ -34,7 +34,7 @@ from tests.support.candles import recorded_rows
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AS_OF = parse_instant("2025-12-31T23:59:00Z")
 H1 = Timeframe.H1
-OF_CANDLES = ["volatility", "volume", "trend", "deviation", "seasonality"]
+OF_CANDLES = ["volatility", "volume", "trend", "deviation", "seasonality", "regime", "regime_model"]
 # What the recorded candles do not tell: there are no minutes, no taker volume; and no crossing or cycle to be found.
 LACKING: dict[str, set[str]] = {
     "volatility": {"realized_variance", "bipower_variation", "jump_share"},
@@ -42,6 +42,8 @@ LACKING: dict[str, set[str]] = {
     "trend": {"crossover_event"},
     "deviation": set(),
     "seasonality": {"dominant_cycle", "dominant_cycle_hours"},
+    "regime": set(),
+    "regime_model": set(),
 }
 
 
@@ -119,7 +121,7 @@ def test_a_calculator_stores_its_document_and_tells_of_it(
     body = document.body
     assert body["as_of"] == "2025-12-31T23:59:00.000Z"
     assert body["data_until"] == "2025-12-31T23:00:00.000Z", "the candle of 23:00 is still open"
-    assert body["rows_used"] == {"volume": 250, "seasonality": 2160}.get(metric, 720)
+    assert body["rows_used"] == {"volume": 250, "seasonality": 2160, "regime_model": 2304}.get(metric, 720)
     assert body["warmup_complete"] is True
     assert body["metadata"]["completeness"] == 100.0  # type: ignore[index] # a map
     assert {name for name, value in body.items() if value is None} == LACKING[metric]

@@ -32,7 +32,7 @@ def _full(event: dict[str, object], stream: str = "btcusdt@x") -> bytes:
     ],
 )
 def test_each_kind_in_each_form_of_the_envelope(name: str, kind: str) -> None:
-    event = {"e": name, "s": "btcusdt"}
+    event: dict[str, object] = {"e": name, "s": "btcusdt"}
     for raw in (_full(event), json.dumps({"stream": "x@y", "data": event}).encode(), json.dumps(event).encode()):
         classified = classify(raw)
         assert (classified.kind, classified.symbol, classified.reason) == (kind, "BTCUSDT", None)

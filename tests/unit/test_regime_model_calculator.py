@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import multivariate_normal
 
 from common.analytics.window import Series
 from common.indicators.arrays import FloatArray2D, IntArray1D
@@ -54,7 +55,7 @@ def small_model() -> HiddenMarkov:
         start=np.array([0.5, 0.3, 0.2]),
         transition=np.array([[0.8, 0.15, 0.05], [0.1, 0.7, 0.2], [0.3, 0.1, 0.6]]),
         mean=np.array([[-1.0, 0.0], [0.0, 0.5], [2.0, -0.5]]),
-        variance=np.array([[0.5, 1.0], [1.0, 2.0], [1.5, 0.7]]),
+        covariance=np.array([[0.9, 0.3], [0.3, 1.4]]),
         centre=np.array([0.1, -0.2]),
         scale=np.array([2.0, 0.5]),
     )
@@ -63,8 +64,9 @@ def small_model() -> HiddenMarkov:
 def by_every_path(model: HiddenMarkov, rows: FloatArray2D) -> FloatArray2D:
     """Sum the probabilities of all paths that end in each state, row after row."""
     standard = (rows - model.centre) / model.scale
-    density = norm.pdf(standard[:, None, :], model.mean, np.sqrt(model.variance)).prod(axis=2)
-    density[np.isnan(density)] = 1.0
+    density = np.ones((len(rows), 3))
+    for row, state in itertools.product(np.flatnonzero(np.isfinite(rows).all(axis=1)), range(3)):
+        density[row, state] = multivariate_normal.pdf(standard[row], model.mean[state], model.covariance)
     filtered = np.zeros((len(rows), 3))
     for length in range(1, len(rows) + 1):
         for path in itertools.product(range(3), repeat=length):
@@ -178,8 +180,8 @@ def test_states_are_named_by_the_volatility_that_they_have(
     estimate = estimate_of(series_of(candles, timeframe))
     assert estimate is not None
     state = estimate.probabilities.argmax(axis=1)
-    ranges = np.log(candles.high / candles.low)[-len(state) :]
-    means = [ranges[state == one].mean() for one in range(3)]
+    deviation = pd.Series(candles.close).apply(np.log).diff().rolling(24).std().to_numpy()[-len(state) :]
+    means = [deviation[state == one].mean() for one in range(3)]
     assert means == sorted(means)
     assert means[2] > 1.5 * means[0]
     assert (np.diff(state) != 0).mean() < 0.05, "a state lasts"

@@ -30,6 +30,7 @@ class Connection:
         self._client: Client | None = None
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
+        self._is_closing = False
         self.generation = 0  # counts connections, made and lost
         self.last_error: str | None = None
 
@@ -44,7 +45,7 @@ class Connection:
         Raises:
             ConfigurationError: ``NATS_URL`` is not an address.
         """
-        while True:
+        while not self._is_closing:
             self._ended.clear()
             client = Client()
             try:
@@ -101,6 +102,7 @@ class Connection:
 
     async def close(self, timeout_s: float) -> None:
         """Send what is waiting and end the connection."""
+        self._is_closing = True  # first of all: ending the client must not be taken for losing it
         client, self._client = self._client, None
         if client is None:
             return

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +39,9 @@ async def serve(plan: BrokerPlan, manifests: Manifests, settings: Settings, cloc
     )
     opening = asyncio.create_task(broker.start())
     pinging = asyncio.create_task(Pinger(manifests.ping_sources, plan, clock).run()) if plan.cron else None
+    # The server repeats the signal that ended it, which must not end the process before the broker has stopped.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     await server.serve()
     for task in (opening, pinging):
         if task is not None:

@@ -75,7 +75,7 @@ INTEGER.2: /[+-]?[0-9]+(?![a-z0-9])/i
 NAME.1: /[a-z0-9]+/i
 STRING: /'(?:\\.|''|[^'\\])*'|"(?:\\.|""|[^"\\])*"/s
 EQUAL: "="
-UNEQUAL: "!=" | "<>"
+UNEQUAL.2: "!=" | "<>"
 ORDER: "<=" | ">=" | "<" | ">"
 ADDITIVE: "+" | "-"
 MULTIPLICATIVE: "*" | "/" | "%"
