@@ -4,7 +4,7 @@ This is their only reader. It is as strict as the cluster's admission on what it
 field is wrong; it is no substitute for the schemas of the resources, which the tests check.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -214,7 +214,7 @@ class _Delivery(_Document):
 
 class _BrokerSpec(_Document):
     config: _Reference | None = None
-    delivery: _Delivery = _Delivery()
+    delivery: _Delivery = msgspec.field(default_factory=_Delivery)
 
 
 class _BrokerManifest(_Document, tag_field="kind", tag="Broker"):
@@ -247,7 +247,7 @@ class _PingSourceSpec(_Document):
     timezone: str = "UTC"
     content_type: str | None = None
     data: str = ""
-    ce_overrides: _Overrides = _Overrides()
+    ce_overrides: _Overrides = msgspec.field(default_factory=_Overrides)
 
 
 class _PingSourceManifest(_Document, tag_field="kind", tag="PingSource"):

@@ -16,6 +16,9 @@ MEASUREMENTS: Final = {
     "ingest-age": ("tests.bench.ingest_system", "age"),
     "api-candles": ("tests.bench.api", "candles"),
     "api-analysis": ("tests.bench.api", "analysis"),
+    "forecast": ("tests.bench.forecast_comparison", "measure"),
+    "analytics-cycle": ("tests.bench.analytics_cycle", "measure"),
+    "cold-start": ("tests.bench.cold_start", "measure"),
 }
 RESULTS: Final = Path(".bench/latest.json")
 

@@ -22,7 +22,16 @@ def _cpu_seconds(pid: int) -> float:
 
 def peak_memory_mib(pid: int) -> float:
     """Return the largest resident memory that the process ever had."""
+    return _memory_mib(pid, "VmHWM:")
+
+
+def resident_memory_mib(pid: int) -> float:
+    """Return the resident memory of the process."""
+    return _memory_mib(pid, "VmRSS:")
+
+
+def _memory_mib(pid: int, field: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(field):
             return int(line.split()[1]) / 1024
     return 0.0

@@ -1,40 +1,39 @@
-"""Delivery of one event to one address, by Knative's rules: what counts as success, what is tried again and when.
+"""Knative's rules of delivery: what counts as success, what is tried again and when, what a dead letter says.
 
 Success is a 2xx answer with an empty body or a CloudEvent. Tried again: no answer, 5xx, 404, 408, 409, 429, and a 2xx
-answer with a body that is no CloudEvent (counted as 502). Everything else goes to the dead-letter sink at once.
+answer with a body that is no CloudEvent (which counts as 502). Everything else goes to the dead-letter sink at once.
 """
 
-import asyncio
 import base64
-import logging
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from http import HTTPStatus
+from typing import Final
 
-import httpcore
 import msgspec
 
 from common.errors import MalformedEvent
-from common.events.envelope import from_http
+from infra.local.broker.message import Headers, Message, is_event, read_message
 from infra.local.manifests import Delivery
 
-log = logging.getLogger(__name__)
-
 NO_ANSWER: Final = 0
-_BAD_GATEWAY: Final = 502
 _RETRIED: Final = frozenset({404, 408, 409, 429})
-# The platform's own bound on a request without a timeout of its own.
-_LONGEST_REQUEST_S: Final = 600.0
-_CONNECT_S: Final = 5.0
-_KEPT_RESPONSE_BYTES: Final = 1024
-_EVENT_HEADERS: Final = ("content-type", "traceparent")
+# The longest value of the attribute with the answer's body.
+_ERROR_DATA_CHARACTERS: Final = 1024
 
 
-class Answer(NamedTuple):
-    """What came back. ``status`` 0 stands for no answer at all."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for an event.
+
+    Attributes:
+        status: of the response; 0 when there was none, 502 when it was neither empty nor a CloudEvent.
+        body: of the response, or why there was none.
+        reply: the event that it carried.
+    """
 
     status: int
-    headers: dict[str, str]
-    body: bytes
+    body: bytes = b""
+    reply: Message | None = None
 
     @property
     def is_success(self) -> bool:
@@ -43,55 +42,31 @@ class Answer(NamedTuple):
 
     @property
     def is_retried(self) -> bool:
-        """Tell whether Knative would send the event again."""
+        """Tell whether the event is sent again."""
         return self.status == NO_ANSWER or self.status >= 500 or self.status in _RETRIED
 
-    @property
-    def reply(self) -> tuple[dict[str, str], bytes] | None:
-        """Return the event that the answer carries."""
-        return (event_headers(self.headers), self.body) if self.body else None
 
+def judged(status: int, headers: Headers, body: bytes) -> Answer:
+    """Return what a response means.
 
-class Poster:
-    """Sends events over kept-alive connections."""
-
-    def __init__(self, namespace: str) -> None:
-        self._fixed = {"prefer": "reply", "kn-namespace": namespace}
-        self._pool = httpcore.AsyncConnectionPool(max_connections=256, max_keepalive_connections=64)
-
-    async def send(self, url: str, headers: dict[str, str], body: bytes, *, timeout_s: float | None) -> Answer:
-        """Send one event once; a fault of the network is an answer of status 0."""
-        longest = timeout_s or _LONGEST_REQUEST_S
-        timeout = {"connect": min(_CONNECT_S, longest), "read": longest, "write": longest, "pool": longest}
-        sent = list({**headers, **self._fixed}.items())
-        try:
-            async with asyncio.timeout(longest):
-                response = await self._pool.request(
-                    "POST", url, headers=sent, content=body, extensions={"timeout": timeout}
-                )
-        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, TimeoutError) as error:
-            return Answer(NO_ANSWER, {}, type(error).__name__.encode())
-        received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return _judged(Answer(response.status, received, response.content))
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._pool.aclose()
-
-
-def _judged(answer: Answer) -> Answer:
-    if not answer.is_success or not answer.body:
-        return answer
+    Args:
+        status: its status.
+        headers: with names in lower case.
+        body: its body.
+    """
+    if not 200 <= status < 300:
+        return Answer(status, body)
+    if not is_event(headers):
+        return Answer(HTTPStatus.BAD_GATEWAY if body else status)
     try:
-        from_http(answer.headers, answer.body)
+        return Answer(status, reply=read_message(headers, body))
     except MalformedEvent:
-        return Answer(_BAD_GATEWAY, {}, b"")
-    return answer
+        return Answer(HTTPStatus.BAD_GATEWAY)
 
 
-def event_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Return the headers that belong to an event, without those of the connection."""
-    return {name: value for name, value in headers.items() if name.startswith("ce-") or name in _EVENT_HEADERS}
+def no_answer(reason: str) -> Answer:
+    """Return what it means that no response came."""
+    return Answer(NO_ANSWER, f"dispatch error: {reason}".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +80,37 @@ class RetryTable:
 
     def wait_s(self, retry: int) -> float | None:
         """Return the wait before the retry of this number, or nothing when there is none left."""
-        if retry >= self.delivery.retry:
-            return None
-        if self.delivery.policy == "linear":
-            return self.delivery.delay_s * retry
-        return float(self.delivery.delay_s * 2**retry)
+        return self.growing_wait_s(retry) if retry < self.delivery.retry else None
+
+    def growing_wait_s(self, retry: int) -> float:
+        """Return the wait before the retry of this number, however many are allowed."""
+        factor = retry if self.delivery.policy == "linear" else 2.0 ** min(retry, 64)
+        return self.delivery.delay_s * factor
 
 
-def dead_letter_attributes(answer: Answer, *, trigger_url: str, destination: str) -> dict[str, str]:
-    """Return the headers that a dead letter carries besides its own."""
-    response = base64.b64encode(answer.body[:_KEPT_RESPONSE_BYTES]).decode()
-    data = msgspec.json.encode({"errdestination": destination, "errresponsebody": response})
-    code = "500" if answer.status == NO_ANSWER else str(answer.status)
-    return {
-        "ce-knativeerrordest": trigger_url,
-        "ce-knativeerrorcode": code,
-        "ce-knativeerrordata": base64.b64encode(data).decode(),
-    }
+def dead_letter(message: Message, answer: Answer, destination: str) -> Message:
+    """Return an event as its dead-letter sink gets it: as it was, and why it was given up.
+
+    Args:
+        message: the event.
+        answer: the last answer.
+        destination: who gave that answer.
+    """
+    code = HTTPStatus.INTERNAL_SERVER_ERROR if answer.status == NO_ANSWER else answer.status
+    letter = message.with_header(b"ce-knativeerrordest", destination.encode())
+    letter = letter.with_header(b"ce-knativeerrorcode", str(int(code)).encode())
+    letter = letter.without_header(b"ce-knativeerrordata")  # of an earlier life as a dead letter
+    return letter.with_header(b"ce-knativeerrordata", _error_data(answer.body, destination)) if answer.body else letter
+
+
+def _error_data(body: bytes, destination: str) -> bytes:
+    """Return the answer's body, wrapped with its destination, in base64; the body is cut so that the whole fits."""
+    wrapper = len(msgspec.json.encode(_ErrorData(destination, "")))
+    room = max(0, _ERROR_DATA_CHARACTERS // 4 * 3 - wrapper) // 4 * 3
+    data = _ErrorData(destination, base64.b64encode(body[:room]).decode())
+    return base64.b64encode(msgspec.json.encode(data))
+
+
+class _ErrorData(msgspec.Struct):
+    errdestination: str
+    errresponsebody: str

@@ -1,33 +1,40 @@
 """The broker's memory: one JetStream stream that holds every event which is not delivered yet, a copy for each Trigger.
 
-An event is in the stream before its sender gets an answer, and leaves it when it was delivered or dead-lettered. What
-a broker that died had not delivered is read back by the next one.
+An event is in the stream before its sender gets an answer, and leaves it when its subscriber or its dead-letter sink
+took it. What a broker that died had not delivered is read back by the next one.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import msgspec
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import Error as JetStreamError
 
-from common.errors import TemporaryError
+from common.errors import PayloadTooLarge, TemporaryError
+from infra.local.broker.message import Message
 
 log = logging.getLogger(__name__)
 
 STREAM: Final = "PETROSA_BROKER"
 _SUBJECTS: Final = "petrosa.broker"
-# What the headers of an event and the framing of the server may add to its body.
-_ENVELOPE_BYTES: Final = 16 * 1024
-_PUBLISH_TIMEOUT_S: Final = 5.0
+_REQUEST_TIMEOUT_S: Final = 5.0
 _RETRY_S: Final = 1.0
+_RECONNECT_S: Final = 0.5
+# What may be deleted at once; the server refuses requests when too many wait.
+_DELETES_AT_ONCE: Final = 64
+_NAME_IN_USE: Final = 10058
+_NO_MESSAGE: Final = "no message found"
+_FAULTS: Final = (NatsError, JetStreamError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +43,45 @@ class StoredEvent:
 
     Attributes:
         trigger: name of the Trigger.
-        headers: as they came (binary or structured mode), names in lower case.
-        body: as it came.
-        ttl: how often it may still re-enter the broker as a reply.
+        message: the event.
         sequence: its place in the stream.
+        stream_created: which stream that is; one that is made anew counts from the beginning.
     """
 
     trigger: str
-    headers: dict[str, str]
-    body: bytes
-    ttl: int
-    sequence: int = 0
-
-
-class _Head(msgspec.Struct):
-    headers: dict[str, str]
-    ttl: int
+    message: Message
+    sequence: int
+    stream_created: datetime | None
 
 
 class EventStore:
-    """Keeps events on a NATS server; the connection is made again for as long as it takes."""
+    """Keeps events on a NATS server; a lost connection is made again for as long as it takes.
 
-    def __init__(self, url: str, *, connect_timeout_s: float) -> None:
+    Attributes:
+        is_in_doubt: set when an event may be in the stream although its sender was told otherwise.
+    """
+
+    def __init__(self, url: str, *, namespace: str, broker: str, connect_timeout_s: float) -> None:
         self._url = url
+        self._prefix = f"{_SUBJECTS}.{namespace}.{broker}."
         self._connect_timeout_s = connect_timeout_s
         self._client = Client()
-        self._jetstream: JetStreamContext | None = None
-        self._deleting: set[asyncio.Task[None]] = set()
+        self._jetstream = JetStreamContext(self._client, timeout=_REQUEST_TIMEOUT_S)
+        self._created: datetime | None = None
+        self._held: set[int] = set()
+        self._deletes = asyncio.Semaphore(_DELETES_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.is_in_doubt = asyncio.Event()
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether the server can be asked now."""
-        return self._jetstream is not None and self._client.is_connected
+        """Tell whether events can be kept now."""
+        return self._created is not None and self._client.is_connected
 
     @property
-    def max_body_bytes(self) -> int:
-        """The largest body that the server takes."""
-        return self._client.max_payload - _ENVELOPE_BYTES
+    def max_payload(self) -> int:
+        """Bytes that an event may have, headers included."""
+        return self._client.max_payload
 
     async def open(self) -> None:
         """Connect, for as long as it takes, and create the stream when it is missing."""
@@ -81,85 +90,147 @@ class EventStore:
             name="petrosa-broker",
             connect_timeout=int(self._connect_timeout_s),
             max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            allow_reconnect=True,
+            reconnect_time_wait=_RECONNECT_S,
             error_cb=_log_error,
-            pending_size=64 * 1024 * 1024,
+            reconnected_cb=self._prepare,
         )
-        jetstream = self._client.jetstream(timeout=_PUBLISH_TIMEOUT_S)
+        await self._prepare()
+
+    async def keep(self, trigger: str, message: Message) -> StoredEvent:
+        """Write an event to the stream and return it with its place there.
+
+        Raises:
+            PayloadTooLarge: it is larger than the server takes.
+            TemporaryError: the server did not take it.
+        """
+        if not self.is_connected:
+            raise TemporaryError("the broker's NATS server is away", retry_after_s=1)
+        payload = msgspec.msgpack.encode(message)
+        try:
+            ack = await self._jetstream.publish(self._prefix + trigger, payload)
+        except MaxPayloadError as error:
+            raise self.too_large() from error
+        except _FAULTS as error:
+            self.is_in_doubt.set()
+            raise TemporaryError(f"the event could not be kept: {type(error).__name__}", retry_after_s=1) from error
+        self._held.add(ack.seq)
+        return StoredEvent(trigger, message, ack.seq, self._created)
+
+    def too_large(self) -> PayloadTooLarge:
+        """Return the error that says what is allowed."""
+        return PayloadTooLarge(f"expected an event of at most {self.max_payload} bytes, headers included")
+
+    def forget(self, event: StoredEvent) -> None:
+        """Remove an event from the stream; goes on in the background until the server has done it."""
+        task = asyncio.get_running_loop().create_task(self._delete(event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def left_over(self) -> AsyncIterator[StoredEvent]:
+        """Yield what is in the stream and not held by this process, oldest first.
+
+        Raises:
+            TemporaryError: the server does not answer.
+        """
+        try:
+            info = await self._jetstream.stream_info(STREAM)
+            # A publish that is under way now is settled after this wait: its event is held, or nobody knows of it.
+            await asyncio.sleep(_REQUEST_TIMEOUT_S if self._held else 0)
+            sequence = 0
+            while sequence < info.state.last_seq:
+                event = await self._next(sequence + 1)
+                if event is None or event.sequence > info.state.last_seq:
+                    return
+                sequence = event.sequence
+                if sequence not in self._held:
+                    self._held.add(sequence)
+                    yield event
+        except _FAULTS as error:
+            raise TemporaryError(f"the stream cannot be read: {type(error).__name__}", retry_after_s=1) from error
+
+    async def close(self) -> None:
+        """Finish deleting what was delivered and disconnect."""
+        if self._tasks and self._client.is_connected:
+            await asyncio.wait(self._tasks, timeout=2)
+        for task in self._tasks:
+            task.cancel()
+        await self._client.close()
+
+    async def _prepare(self) -> None:
+        while True:
+            try:
+                created = (await self._ensure_stream()).created
+            except _FAULTS as error:
+                log.warning("the stream cannot be prepared yet", extra={"stream": STREAM, "error": str(error)})
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if created != self._created:
+                self._held.clear()
+                self._created = created
+            return
+
+    async def _ensure_stream(self) -> StreamInfo:
         config = StreamConfig(
             name=STREAM,
             subjects=[f"{_SUBJECTS}.>"],
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
             discard=DiscardPolicy.NEW,
+            allow_direct=True,
         )
-        while True:
-            try:
-                await jetstream.add_stream(config)
-            except (NatsError, nats.js.errors.Error, TimeoutError) as error:
-                log.warning("the stream could not be created yet", extra={"stream": STREAM, "error": str(error)})
-                await asyncio.sleep(_RETRY_S)
-            else:
-                break
-        self._jetstream = jetstream
-
-    async def keep(self, event: StoredEvent) -> StoredEvent:
-        """Write an event to the stream and return it with its place there.
-
-        Raises:
-            TemporaryError: the server did not take it.
-        """
-        if not self.is_connected or self._jetstream is None:
-            raise TemporaryError("the broker's NATS server is away", retry_after_s=1)
-        head = msgspec.json.encode(_Head(event.headers, event.ttl))
         try:
-            ack = await self._jetstream.publish(
-                f"{_SUBJECTS}.{event.trigger}", b"\n".join((head, event.body)), timeout=_PUBLISH_TIMEOUT_S
-            )
-        except (NatsError, nats.js.errors.Error, TimeoutError, OSError) as error:
-            raise TemporaryError(f"the event could not be kept: {type(error).__name__}", retry_after_s=1) from error
-        return replace(event, sequence=ack.seq)
+            return await self._jetstream.add_stream(config)
+        except APIError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            return await self._jetstream.update_stream(config)
 
-    def forget(self, event: StoredEvent) -> None:
-        """Remove an event from the stream; goes on in the background until the server has done it."""
-        task = asyncio.get_running_loop().create_task(self._delete(event.sequence))
-        self._deleting.add(task)
-        task.add_done_callback(self._deleting.discard)
-
-    async def _delete(self, sequence: int) -> None:
-        assert self._jetstream is not None  # noqa: S101 - nothing was kept before it was opened
-        request = msgspec.json.encode({"seq": sequence, "no_erase": True})
+    async def _next(self, sequence: int) -> StoredEvent | None:
+        """Return the first event at or after a place in the stream."""
         while True:
             try:
-                await self._client.request(f"$JS.API.STREAM.MSG.DELETE.{STREAM}", request, timeout=_PUBLISH_TIMEOUT_S)
-            except (NatsError, TimeoutError, OSError):
-                await asyncio.sleep(_RETRY_S)  # deleting again, or what is gone already, does no harm
-            else:
-                return
-
-    async def left_over(self) -> AsyncIterator[StoredEvent]:
-        """Yield what an earlier broker had not delivered, oldest first."""
-        assert self._jetstream is not None  # noqa: S101 - it is opened first
-        sequence = 0
-        while True:
-            try:
-                message = await self._jetstream.get_msg(STREAM, seq=sequence + 1, subject=f"{_SUBJECTS}.>", next=True)
+                found = await self._jetstream.get_msg(
+                    STREAM, seq=sequence, subject=f"{self._prefix}>", next=True, direct=True
+                )
             except NotFoundError:
-                return
-            sequence = message.seq or sequence + 1
-            head, _, body = (message.data or b"").partition(b"\n")
-            decoded = msgspec.json.decode(head, type=_Head)
-            trigger = (message.subject or "").removeprefix(f"{_SUBJECTS}.")
-            yield StoredEvent(trigger, decoded.headers, body, decoded.ttl, sequence)
+                return None
+            sequence = found.seq or sequence
+            try:
+                message = msgspec.msgpack.decode(found.data or b"", type=Message)
+            except msgspec.MsgspecError:
+                log.exception("an event in the stream cannot be read", extra={"sequence": sequence})
+                sequence += 1
+                continue
+            return StoredEvent((found.subject or "").removeprefix(self._prefix), message, sequence, self._created)
 
-    async def close(self) -> None:
-        """Finish deleting what was delivered and disconnect."""
-        if self._deleting and self._client.is_connected:
-            await asyncio.wait(self._deleting, timeout=2)
-        for task in self._deleting:
-            task.cancel()
-        await self._client.close()
+    async def _delete(self, event: StoredEvent) -> None:
+        request = msgspec.json.encode({"seq": event.sequence, "no_erase": True})
+        async with self._deletes:
+            while event.stream_created == self._created:
+                try:
+                    answer = await self._client.request(
+                        f"$JS.API.STREAM.MSG.DELETE.{STREAM}", request, timeout=_REQUEST_TIMEOUT_S
+                    )
+                    if _is_deleted(answer.data):
+                        self._held.discard(event.sequence)
+                        return
+                except _FAULTS:
+                    pass  # deleting again, or what is gone already, does no harm
+                await asyncio.sleep(_RETRY_S)
+
+
+class _ApiError(msgspec.Struct):
+    description: str = ""
+
+
+class _DeleteAnswer(msgspec.Struct):
+    success: bool = False
+    error: _ApiError = _ApiError()
+
+
+def _is_deleted(answer: bytes) -> bool:
+    decoded = msgspec.json.decode(answer, type=_DeleteAnswer)
+    return decoded.success or decoded.error.description == _NO_MESSAGE
 
 
 async def _log_error(error: Exception) -> None:
