@@ -26,7 +26,11 @@ class Source(NamedTuple):
 _OWN_CANDLES: Final = Source(Family.CANDLES)
 _SOURCES: Final[Mapping[str, tuple[Source, ...]]] = MappingProxyType(
     {
-        metrics.VOLATILITY.name: (_OWN_CANDLES, Source(Family.CANDLES, timeframe=Timeframe.M1)),
+        metrics.VOLATILITY.name: (
+            _OWN_CANDLES,
+            Source(Family.CANDLES, timeframe=Timeframe.M1),
+            Source(Family.CANDLES, timeframe=Timeframe.H1),
+        ),
         metrics.SPREAD.name: (Source(Family.DEPTH), Source(Family.CANDLES, timeframe=Timeframe.H1)),
         metrics.TREND.name: (_OWN_CANDLES, Source(Family.CANDLES, symbol=BENCHMARK)),
     }

@@ -7,6 +7,7 @@ One module per family::
     returns       log returns that do not reach across missing candles
     volatility    rolling, range-based and exponentially weighted volatility
     realized      realised variance, its continuous part, the share of jumps
+    forecast      variance of the next day from those of the days before
     moving        moving averages, rate of change, MACD, crossovers
     momentum      RSI, average true range, directional movement, ADX
     bands         Bollinger bands, z-score, range position

@@ -9,7 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from common.indicators.arrays import NAN, FloatArray1D, FloatArray2D, finite_or_nan, require_series, require_window
+from common.indicators.arrays import (
+    NAN,
+    FloatArray1D,
+    FloatArray2D,
+    all_positive,
+    finite_or_nan,
+    require_series,
+    require_window,
+)
 
 # Days that a forecast is made from; more change little, fewer than the minimum are too few for four coefficients.
 HISTORY_DAYS: Final = 120
@@ -53,16 +61,17 @@ def next_variance(variances: FloatArray1D) -> float:
     the lognormal distribution with the variance of the residuals.
 
     Args:
-        variances: of the days so far, shape ``(n,)``, oldest first; the last 120 are used. Days without a variance above
-            0 are left out.
+        variances: of the days so far, shape ``(n,)``, oldest first; the last 120 are used. Days without a variance
+            above 0 are left out.
 
     Returns:
-        Variance of one day, NaN with fewer than 90 days.
+        Variance of one day; NaN with fewer than 90 days or when the last one is left out.
     """
     require_series(variances)
     recent = variances[-HISTORY_DAYS:]
-    logs: FloatArray1D = np.log(recent[np.isfinite(recent) & (recent > 0)])
-    if len(logs) < MIN_DAYS:
+    usable = all_positive(recent)
+    logs: FloatArray1D = np.log(recent[usable])
+    if len(logs) < MIN_DAYS or not usable[-1]:
         return NAN
     level = float(logs.mean())
     regressors = _regressors(logs - level)  # around 0, so that the unit of the variance changes nothing

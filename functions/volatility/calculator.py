@@ -11,17 +11,21 @@ import numpy as np
 from common.analytics.document import Result, Value
 from common.indicators import volatility
 from common.indicators.arrays import NAN, FloatArray1D
+from common.indicators.forecast import daily_variances, next_variance
+from common.indicators.grid import on_grid
 from common.indicators.momentum import atr
 from common.indicators.realized import bipower_variation, jump_share, realized_variance
 from common.indicators.returns import log_returns
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
-from functions.volatility.inputs import MINUTES_PER_DAY, VolatilityInputs
+from functions.volatility.inputs import HOURS_PER_DAY, MINUTES_PER_DAY, VolatilityInputs
 
 ROLLING_WINDOW: Final = 20
 ATR_PERIOD: Final = 14
 # What functions of a window are given: the window several times over, so that missing rows can be left out.
 RECENT_ROWS: Final = 250
+# Heterogeneous autoregression on logarithms of the variances of day, week and month.
+FORECAST_MODEL: Final = "log_har_1_7_30"
 # The variance of a day is stated when at least this share of its minutes is there.
 DAY_COVERAGE: Final = 0.8
 
@@ -37,12 +41,14 @@ def compute(inputs: VolatilityInputs) -> list[Result]:
         **of_ranges(series.candles, window, timeframe),
         **of_steps(series.candles),
         **of_minutes(inputs.minutes),
+        **of_hours(inputs.hours, series.window.as_of_ms),
     }
-    parameters = {
+    parameters: dict[str, int | float | str] = {
         "rolling_window": window,
         "window_bars": series.window.bars,
         "ewma_decay": volatility.RISKMETRICS_DECAY,
         "atr_period": ATR_PERIOD,
+        "forecast_model": FORECAST_MODEL,
     }
     return [Result(series.symbol, fields, series.basis, parameters)]
 
@@ -102,6 +108,18 @@ def of_minutes(minutes: CandleColumns) -> dict[str, Value]:
         "bipower_variation": bipower_variation(returns),
         "jump_share": jump_share(returns),
     }
+
+
+def of_hours(hours: CandleColumns, as_of_ms: int) -> dict[str, Value]:
+    """Return the volatility that is expected of the next 24 hours; NaN when too many days, or the last, are missing."""
+    if not len(hours):
+        return {"volatility_forecast": NAN}
+    hour_ms = Timeframe.H1.duration_ms
+    close = on_grid(hours.close, hours.open_time_ms, hour_ms)
+    missing = (Timeframe.H1.floor(as_of_ms) - int(hours.open_time_ms[-1])) // hour_ms - 1
+    returns = log_returns(np.concatenate([close, np.full(missing, NAN)]))
+    variance = next_variance(daily_variances(returns, HOURS_PER_DAY, DAY_COVERAGE))
+    return {"volatility_forecast": volatility.annualized(float(np.sqrt(variance)), Timeframe.D1.bars_per_year)}
 
 
 def _last(series: FloatArray1D) -> float:

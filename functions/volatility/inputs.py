@@ -1,4 +1,4 @@
-"""What volatility is computed from: the candles of its window, and the minutes of the last day."""
+"""What volatility is computed from: the candles of its window, the minutes of a day, and the hours of some months."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,23 +6,27 @@ from typing import Final
 from common.analytics.metrics import VOLATILITY
 from common.analytics.window import Missing, Series, load_series
 from common.events.requests import AnalyticsRequested
+from common.indicators.forecast import HISTORY_DAYS
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import DAY_MS
 
 MINUTES_PER_DAY: Final = DAY_MS // Timeframe.M1.duration_ms
+HOURS_PER_DAY: Final = DAY_MS // Timeframe.H1.duration_ms
 
 
 @dataclass(frozen=True, slots=True)
 class VolatilityInputs:
-    """The candles of the window, and the one-minute candles of the day that ends at the same instant.
+    """The candles of the window, the minutes of the last day, and the hours of the days that a forecast is made from.
 
-    The minutes begin with one candle before the day, for the day's first return. There may be few or none.
+    All end at the same instant. Minutes and hours begin with one candle before their first day, for its first return.
+    There may be few or none of them.
     """
 
     series: Series
     minutes: CandleColumns
+    hours: CandleColumns
 
 
 async def load(store: MarketStore, request: AnalyticsRequested) -> VolatilityInputs | Missing:
@@ -30,6 +34,11 @@ async def load(store: MarketStore, request: AnalyticsRequested) -> VolatilityInp
     series = await load_series(store, VOLATILITY, request)
     if isinstance(series, Missing):
         return series
-    first_ms = Timeframe.M1.floor(request.as_of_ms) - (MINUTES_PER_DAY + 1) * Timeframe.M1.duration_ms
-    minutes = await store.candle_columns(series.symbol, Timeframe.M1, end_ms=request.as_of_ms, start_ms=first_ms)
-    return VolatilityInputs(series, minutes)
+    minutes = await _load_days(store, request, Timeframe.M1, 1)
+    hours = await _load_days(store, request, Timeframe.H1, HISTORY_DAYS)
+    return VolatilityInputs(series, minutes, hours)
+
+
+async def _load_days(store: MarketStore, request: AnalyticsRequested, timeframe: Timeframe, days: int) -> CandleColumns:
+    first_ms = timeframe.floor(request.as_of_ms) - days * DAY_MS - timeframe.duration_ms
+    return await store.candle_columns(request.one_symbol(), timeframe, end_ms=request.as_of_ms, start_ms=first_ms)

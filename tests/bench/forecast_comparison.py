@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.optimize import minimize
+from scipy.optimize import LinearConstraint, minimize
 from scipy.signal import lfilter
 
 from common.indicators import forecast
@@ -116,7 +116,7 @@ class Garch:
 
         mean = float(squares.mean())
         bounds = [(1e-4 * mean, mean), (1e-4, 0.5), (0.3, 0.995)]
-        stationary = {"type": "ineq", "fun": lambda parameters: 0.999 - parameters[1] - parameters[2]}
+        stationary = LinearConstraint([[0.0, 1.0, 1.0]], ub=0.999)
         return np.asarray(
             minimize(loss, [0.1 * mean, 0.1, 0.8], bounds=bounds, constraints=[stationary], method="SLSQP").x
         )

@@ -322,7 +322,9 @@ def test_every_number_that_the_calculators_store_is_served() -> None:
 
     candles = check_series()
     as_of_ms = int(candles.open_time_ms[-1]) + HOUR_MS
-    inputs = VolatilityInputs(Series("BTCUSDT", window_of(VOLATILITY, Timeframe.H1, as_of_ms), candles), candles)
+    inputs = VolatilityInputs(
+        Series("BTCUSDT", window_of(VOLATILITY, Timeframe.H1, as_of_ms), candles), candles, candles
+    )
     (computed,) = volatility(inputs)
     assert set(computed.fields) <= set(listings.VOLATILITY.fields.values())
     (computed,) = volume(replace(inputs.series, window=window_of(VOLUME, Timeframe.H1, as_of_ms)))

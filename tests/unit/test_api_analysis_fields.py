@@ -32,7 +32,7 @@ LATER = {"volatility_forecast"}  # needs a model of its own
 computed = pytest.mark.parametrize(
     ("listing", "results", "answer_model"),
     [
-        (VOLATILITY, volatility(VolatilityInputs(series_of(metrics.VOLATILITY, CANDLES), MINUTES)), listing_answer),
+        (VOLATILITY, volatility(VolatilityInputs(series_of(metrics.VOLATILITY, CANDLES), MINUTES, CANDLES)), listing_answer),
         (VOLUME, volume(series_of(metrics.VOLUME, CANDLES)), listing_answer),
         (TREND, trend(TrendInputs(series_of(metrics.TREND, CANDLES), CANDLES)), listing_answer),
         (SPREAD, spread(SpreadInputs("BTCUSDT", (BOOK, BOOK), CANDLES)), single_answer),

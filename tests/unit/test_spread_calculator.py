@@ -182,7 +182,7 @@ def test_liquidity_is_the_volume_of_a_day_over_hourly_volatility(recorded_data: 
 
 def test_its_volatility_is_that_of_the_volatility_document() -> None:
     candles = random_walk(300, H1)
-    (other,) = volatility(VolatilityInputs(series_of(VOLATILITY, candles), NO_HOURS))
+    (other,) = volatility(VolatilityInputs(series_of(VOLATILITY, candles), NO_HOURS, NO_HOURS))
     day = part(candles, slice(-26, None))
     expected = candles.quote_volume[-24:].sum() / number(other, "rolling_stddev")
     assert number(result_of(vector(), hours=day), "liquidity_ratio") == pytest.approx(expected, rel=1e-12)

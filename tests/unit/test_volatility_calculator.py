@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import talib
+from statsmodels.regression.linear_model import OLS
 
 from common.analytics.document import Result
 from common.analytics.metrics import VOLATILITY
@@ -22,13 +23,15 @@ from functions.volatility.inputs import VolatilityInputs
 from tests.support.candles import check_series, columns_of, part, random_walk, recorded_rows, without
 
 H1 = Timeframe.H1
-NO_MINUTES = part(check_series(), slice(0, 0))
+NONE = part(check_series(), slice(0, 0))
 
 
-def result_of(candles: CandleColumns, minutes: CandleColumns = NO_MINUTES, timeframe: Timeframe = H1) -> Result:
+def result_of(
+    candles: CandleColumns, minutes: CandleColumns = NONE, timeframe: Timeframe = H1, hours: CandleColumns = NONE
+) -> Result:
     as_of_ms = int(candles.open_time_ms[-1]) + timeframe.duration_ms
     series = Series("BTCUSDT", window_of(VOLATILITY, timeframe, as_of_ms), candles)
-    (result,) = compute(VolatilityInputs(series, minutes))
+    (result,) = compute(VolatilityInputs(series, minutes, hours))
     return result
 
 
@@ -124,6 +127,32 @@ def test_a_part_of_a_day_says_nothing_about_the_day() -> None:
         assert field(whole, name) >= 0
         assert field(halted, name) >= 0
         assert math.isnan(field(short, name))
+
+
+def test_the_forecast_is_that_of_the_days_before_the_instant(recorded_data: Path) -> None:
+    """Least squares written out with pandas, on days that end with the last hour."""
+    path = recorded_data / "klines" / "um_1h_ETHUSDT_2025-09_2025-12.csv.gz"
+    hours = part(columns_of(recorded_rows(path, "ETHUSDT", H1)), slice(-109 * 24 - 1, None))
+    result = result_of(part(hours, slice(-720, None)), hours=hours)
+    squares = pd.Series(np.log(hours.close)).diff().iloc[1:].to_numpy() ** 2
+    logs = pd.Series(np.log(squares.reshape(109, 24).sum(axis=1)))
+    frame = pd.DataFrame({"one": 1.0, "day": logs, "week": logs.rolling(7).mean(), "month": logs.rolling(30).mean()})
+    known, today = frame.iloc[29:-1], frame.iloc[-1]
+    fitted = OLS(logs.iloc[30:].to_numpy(), known.to_numpy()).fit()
+    variance = math.exp(float(today.to_numpy() @ fitted.params) + float(np.var(fitted.resid)) / 2)
+    assert field(result, "volatility_forecast") == pytest.approx(math.sqrt(365 * variance), rel=1e-9)
+    assert 0.2 < field(result, "volatility_forecast") < 1.5
+
+
+def test_a_forecast_needs_its_days_and_the_last_of_them() -> None:
+    hours = random_walk(24 * 120 + 1, H1)
+    now = part(hours, slice(-300, None))
+    assert field(result_of(now, hours=hours), "volatility_forecast") > 0
+    assert math.isnan(field(result_of(now, hours=part(hours, slice(-24 * 89, None))), "volatility_forecast"))
+    assert math.isnan(field(result_of(now, hours=part(hours, slice(0, -24))), "volatility_forecast"))
+    late = field(result_of(now, hours=part(hours, slice(0, -2))), "volatility_forecast")
+    assert late == pytest.approx(field(result_of(now, hours=hours), "volatility_forecast"), rel=0.2)
+    assert math.isnan(field(result_of(now), "volatility_forecast"))
 
 
 def test_nothing_reaches_across_a_missing_candle() -> None:

@@ -15,7 +15,7 @@ def delete_rows_before(connection: sqlite3.Connection, family: Family, cutoff_ms
     for scope in scopes(connection, series):
         gone = _delete_oldest(connection, series, scope, cutoff_ms, limit - deleted)
         if gone:
-            mark_changed(connection, family, [scope])
+            mark_changed(connection, family, scope, -gone)
         deleted += gone
         if deleted >= limit:
             break

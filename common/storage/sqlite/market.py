@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 FILE_NAME: Final = "market.db"
-_CHANGES: Final = "SELECT coalesce(max(value), 0) FROM series_changes WHERE series = ?"
+_CHANGES: Final = "SELECT coalesce(max(changes), 0) FROM series WHERE name = ?"
 
 
 class SqliteMarketStore:

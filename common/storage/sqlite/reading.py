@@ -17,7 +17,7 @@ from common.models.rows import (
     TradeRow,
 )
 from common.storage.ports import SeriesExtent, Window
-from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series
+from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series, series_name
 
 # An open side of a range is the end of SQLite's integers, so that one statement serves every window.
 EARLIEST: Final = -(2**63)
@@ -91,6 +91,8 @@ def candles(connection: sqlite3.Connection, symbol: str, timeframe: str, window:
 def extent(connection: sqlite3.Connection, family: Family, scope: Sequence[str], end_ms: int | None) -> SeriesExtent:
     """Count the rows of a series, or of all series whose scope begins so, and find the first and last time."""
     series = SERIES[family]
+    if len(scope) == len(series.scope):
+        return _extent_of_series(connection, family, scope, LATEST if end_ms is None else end_ms)
     condition = " AND ".join(f"{column} = ?" for column in series.scope[: len(scope)])
     statement = (
         f"SELECT count(*), min(time_ms), max(time_ms) FROM {series.table} "  # noqa: S608 - names of the schema
@@ -98,6 +100,30 @@ def extent(connection: sqlite3.Connection, family: Family, scope: Sequence[str],
     )
     end = LATEST if end_ms is None else end_ms
     return SeriesExtent(*connection.execute(statement, (*scope, end)).fetchone())
+
+
+def _extent_of_series(
+    connection: sqlite3.Connection, family: Family, scope: Sequence[str], end_ms: int
+) -> SeriesExtent:
+    """Take the kept count, less what lies behind the end; counted is only the shorter side."""
+    series = SERIES[family]
+    condition = " AND ".join(f"{column} = ?" for column in series.scope)
+    source = f"FROM {series.table} WHERE {condition}"
+    first = connection.execute(f"SELECT min(time_ms) {source}", scope).fetchone()[0]
+    last = connection.execute(f"SELECT max(time_ms) {source}", scope).fetchone()[0]
+    if first is None or end_ms <= first:
+        return SeriesExtent(0, None, None)
+    kept = connection.execute("SELECT row_count FROM series WHERE name = ?", (series_name(family, *scope),))
+    rows: int = kept.fetchone()[0]
+    if end_ms > last:
+        return SeriesExtent(rows, first, last)
+    if end_ms - first > last - end_ms:
+        behind = connection.execute(f"SELECT count(*) {source} AND time_ms >= ?", (*scope, end_ms)).fetchone()[0]
+        rows -= behind
+    else:
+        rows = connection.execute(f"SELECT count(*) {source} AND time_ms < ?", (*scope, end_ms)).fetchone()[0]
+    last = connection.execute(f"SELECT max(time_ms) {source} AND time_ms < ?", (*scope, end_ms)).fetchone()[0]
+    return SeriesExtent(rows, first, last)
 
 
 def totals(connection: sqlite3.Connection) -> dict[Family, int]:

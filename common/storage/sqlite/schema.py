@@ -33,7 +33,7 @@ class Series:
 
 
 def series_name(family: Family, *scope: object) -> str:
-    """Return the name that a series has in ``series_changes``."""
+    """Return the name that a series has in the table ``series``."""
     return "_".join((family.value, *(str(part) for part in scope if part is not None)))
 
 
@@ -151,8 +151,13 @@ _TABLES: Final = (
         event_id TEXT,
         size_bytes INTEGER NOT NULL
     )""",
-    # Counted by the transactions that make changes: what was read of a series is true for one count.
-    "CREATE TABLE series_changes (series TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    # Kept by the transactions that make changes: what was read of a series is true for one count of changes, and a
+    # series of millions of rows is counted by one look.
+    """CREATE TABLE series (
+        name TEXT NOT NULL PRIMARY KEY,
+        changes INTEGER NOT NULL,
+        row_count INTEGER NOT NULL
+    ) WITHOUT ROWID""",
     "CREATE INDEX dead_letters_time ON dead_letters (time_ms, dead_letter_id)",
     "CREATE INDEX dead_letters_kind ON dead_letters (kind, time_ms, dead_letter_id)",
     "CREATE INDEX dead_letters_reason ON dead_letters (reason, time_ms, dead_letter_id)",

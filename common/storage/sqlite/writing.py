@@ -5,6 +5,7 @@ funding rates are compared with what is stored by ``common.storage.precedence``,
 """
 
 import sqlite3
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic
@@ -12,7 +13,7 @@ from typing import Any, Final, Generic
 from common.models.dead_letters import DeadLetter
 from common.models.rows import CandleRow, Family, FundingRow, MarketRow
 from common.storage.ports import WriteCounts
-from common.storage.precedence import CANDLES, FUNDING, Precedence, Row
+from common.storage.precedence import CANDLES, FUNDING, Precedence, Replacement, Row
 from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series, series_name
 
 Part = tuple[Family, Sequence[MarketRow]]
@@ -27,7 +28,10 @@ _INSERT_FACT: Final = {
     family: f"INSERT INTO {series.table} VALUES ({_placeholders(series.width)}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of the schema
     for family, series in SERIES.items()
 }
-_MARK_CHANGED: Final = "INSERT INTO series_changes VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET value = value + 1"
+_MARK_CHANGED: Final = (
+    "INSERT INTO series VALUES (?, 1, ?) "
+    "ON CONFLICT (name) DO UPDATE SET changes = changes + 1, row_count = row_count + excluded.row_count"
+)
 _INSERT_DEAD_LETTER: Final = (
     f"INSERT INTO dead_letters VALUES ({_placeholders(len(DeadLetter._fields))}) ON CONFLICT DO NOTHING"  # noqa: S608 - numbers only
 )
@@ -42,8 +46,8 @@ class _Contest(Generic[Row]):
     select: str
     replace: str
 
-    def store(self, connection: sqlite3.Connection, rows: Iterable[Any]) -> tuple[int, int]:
-        """Store the winners and return how many were inserted and how many changed."""
+    def store(self, connection: sqlite3.Connection, rows: Iterable[Any]) -> list[Replacement[Row]]:
+        """Store the winners and return what was replaced by them."""
         replacements = []
         for key, row in self.precedence.winners(rows).items():
             found = connection.execute(self.select, key).fetchone()
@@ -52,8 +56,7 @@ class _Contest(Generic[Row]):
             if replacement is not None:
                 replacements.append(replacement)
         connection.executemany(self.replace, [replacement.row for replacement in replacements])
-        inserted = sum(replacement.is_new for replacement in replacements)
-        return inserted, sum(replacement.is_change for replacement in replacements) - inserted
+        return replacements
 
 
 def _contest(series: Series, row_type: type[Row], precedence: Precedence[Row]) -> _Contest[Row]:
@@ -83,9 +86,6 @@ def write_batch(
         inserted += part_inserted
         updated += part_updated
         count(connection, family, part_inserted)
-        if part_inserted or part_updated:
-            width = len(SERIES[family].scope)
-            mark_changed(connection, family, {row[:width] for row in rows})
     set_aside = _insert(connection, _INSERT_DEAD_LETTER, dead_letters)
     count(connection, DEAD_LETTERS, set_aside)
     return WriteCounts(inserted, updated, offered - inserted - updated, set_aside)
@@ -94,8 +94,34 @@ def write_batch(
 def _write_part(connection: sqlite3.Connection, family: Family, rows: Sequence[MarketRow]) -> tuple[int, int]:
     contest = _CONTESTS.get(family)
     if contest is not None:
-        return contest.store(connection, rows)
-    return _insert(connection, _INSERT_FACT[family], rows), 0
+        return _write_contest(connection, family, contest, rows)
+    inserted = 0
+    for symbol, part in _by_symbol(rows).items():
+        added = _insert(connection, _INSERT_FACT[family], part)
+        if added:
+            mark_changed(connection, family, (symbol,), added)
+        inserted += added
+    return inserted, 0
+
+
+def _by_symbol(rows: Sequence[MarketRow]) -> dict[str, list[MarketRow]]:
+    """Return the rows of each series; neighbours in the table come one after the other."""
+    parts: defaultdict[str, list[MarketRow]] = defaultdict(list)
+    for row in rows:
+        parts[row.symbol].append(row)
+    return parts
+
+
+def _write_contest(
+    connection: sqlite3.Connection, family: Family, contest: "_Contest[Any]", rows: Sequence[MarketRow]
+) -> tuple[int, int]:
+    replacements = contest.store(connection, rows)
+    width = len(SERIES[family].scope)
+    added = Counter(replacement.row[:width] for replacement in replacements if replacement.is_new)
+    for scope in {replacement.row[:width] for replacement in replacements}:
+        mark_changed(connection, family, scope, added[scope])
+    inserted = added.total()
+    return inserted, sum(replacement.is_change for replacement in replacements) - inserted
 
 
 def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
@@ -104,9 +130,9 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple
     return connection.total_changes - before
 
 
-def mark_changed(connection: sqlite3.Connection, family: Family, scopes: Iterable[tuple[object, ...]]) -> None:
-    """Count a change of each series, so that answers read off them before are known to be old."""
-    connection.executemany(_MARK_CHANGED, [(series_name(family, *scope),) for scope in scopes])
+def mark_changed(connection: sqlite3.Connection, family: Family, scope: tuple[object, ...], added: int) -> None:
+    """Count a change of a series, so that answers read off it before are known to be old, and its rows."""
+    connection.execute(_MARK_CHANGED, (series_name(family, *scope), added))
 
 
 def count(connection: sqlite3.Connection, counter: str, change: int) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 import uvloop
@@ -13,41 +14,60 @@ from common.clock import Clock, clock_from
 from common.errors import ConfigurationError
 from common.settings import Settings, load_settings
 from common.telemetry.logs import configure_logging
-from infra.local.broker.broker import Broker, routes_of
-from infra.local.broker.delivery import Poster
+from infra.local.broker.broker import Broker
 from infra.local.broker.ingress import Ingress
+from infra.local.broker.poster import Poster
+from infra.local.broker.routes import routes_of
 from infra.local.broker.store import EventStore
 from infra.local.cron.pinger import Pinger
 from infra.local.manifests import Manifests, load_manifests
 from infra.local.plan import BrokerPlan, read_plan
 
+_KEEP_ALIVE_S: Final = 75
+_GRACE_S: Final = 3
+
 
 async def serve(plan: BrokerPlan, manifests: Manifests, settings: Settings, clock: Clock) -> None:
-    """Run until SIGTERM."""
-    store = EventStore(settings.nats_url, connect_timeout_s=settings.nats_connect_timeout)
-    broker = Broker(plan, store, Poster(plan.namespace), clock, routes_of(manifests, plan))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            Ingress(broker),
-            host="127.0.0.1",
-            port=plan.broker_port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=5,
-        )
+    """Run until SIGTERM.
+
+    Raises:
+        ConfigurationError: a Trigger names a dead-letter sink that does not run.
+    """
+    routes = routes_of(manifests, plan)
+    store = EventStore(
+        settings.nats_url,
+        namespace=plan.namespace,
+        broker=plan.broker,
+        connect_timeout_s=settings.nats_connect_timeout,
     )
-    opening = asyncio.create_task(broker.start())
-    pinging = asyncio.create_task(Pinger(manifests.ping_sources, plan, clock).run()) if plan.cron else None
+    broker = Broker(store, Poster(plan.namespace), clock, routes, plan.ingress_url)
+    running = [asyncio.create_task(broker.run())]
+    if plan.cron:
+        running.append(asyncio.create_task(Pinger(manifests.ping_sources, plan, clock).run()))
+    await _server(Ingress(broker, plan.namespace, plan.broker), plan.broker_port).serve()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await broker.stop()
+
+
+def _server(ingress: Ingress, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        ingress,
+        host="127.0.0.1",
+        port=port,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
     # The server repeats the signal that ended it, which must not end the process before the broker has stopped.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    await server.serve()
-    for task in (opening, pinging):
-        if task is not None:
-            task.cancel()
-    await asyncio.gather(*(task for task in (opening, pinging) if task), return_exceptions=True)
-    await broker.stop()
+    return uvicorn.Server(config)
 
 
 def main() -> int:
@@ -61,10 +81,10 @@ def main() -> int:
         plan = read_plan(arguments.plan)
         manifests = load_manifests(Path(plan.project_dir))
         clock = clock_from(settings.petrosa_clock)
+        uvloop.run(serve(plan, manifests, settings, clock))
     except (ConfigurationError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    uvloop.run(serve(plan, manifests, settings, clock))
     return 0
 
 

@@ -1,67 +1,81 @@
-"""The broker's HTTP side: events in, and what the platform asks of a process."""
+"""The broker's HTTP side: events in at ``/<namespace>/<broker>``, and what the platform asks of a process."""
 
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from common.errors import PayloadTooLarge, PetrosaError
+from common.errors import PetrosaError
 from common.host.app import metrics_answer
 from common.host.errors import ErrorAnswer, event_answer
 from infra.local.broker import metrics
 from infra.local.broker.broker import Broker
-from infra.local.broker.delivery import event_headers
+from infra.local.broker.message import read_message, too_large
 
-_ACCEPTED: Final = 202
+_ALLOWED: Final = {"allow": "POST, OPTIONS"}
+# Of a body that is too large so much is read and thrown away, so that the sender can read the answer.
+_DISCARDED_BYTES: Final = 64 * 1024 * 1024
 
 
 class Ingress:
-    """An ASGI application: POST ``/<namespace>/<broker>`` takes one event."""
+    """An ASGI application."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, namespace: str, name: str) -> None:
         self._broker = broker
-        self._path = f"/{broker.plan.namespace}/{broker.plan.broker}"
+        self._path = f"/{namespace}/{name}"
+        metrics.CONNECTED.set_function(lambda: float(broker.is_ready))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        response = await self._answer(Request(scope, receive))
+        response = self._process_answer(scope) or await self._event_answer(scope, receive)
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
-        path = request.url.path
+    def _process_answer(self, scope: Scope) -> Response | None:
+        path = scope["path"]
         if path == "/healthz":
             return ErrorAnswer({"status": "ok"})
         if path == "/readyz":
-            return self._readiness()
-        if path == "/metrics":
-            return metrics_answer()
+            ready = self._broker.is_ready
+            body = {"ready": ready, "nats": "connected" if ready else "away"}
+            return ErrorAnswer(body, status_code=200 if ready else 503)
+        return metrics_answer() if path == "/metrics" else None
+
+    async def _event_answer(self, scope: Scope, receive: Receive) -> Response:
+        if scope["method"] == "OPTIONS":
+            return Response(headers={**_ALLOWED, "webhook-allowed-origin": "*", "webhook-allowed-rate": "*"})
+        if scope["method"] != "POST":
+            return ErrorAnswer({"detail": "Method Not Allowed"}, status_code=405, headers=_ALLOWED)
+        path = scope["path"].rstrip("/")
+        if path.count("/") not in (0, 2):
+            return ErrorAnswer({"detail": "expected /<namespace>/<broker>"}, status_code=400)
         if path != self._path:
-            return ErrorAnswer({"detail": f"no broker at {path}, expected {self._path}"}, status_code=404)
-        if request.method != "POST":
-            return ErrorAnswer({"detail": "Method Not Allowed"}, status_code=405, headers={"allow": "POST"})
-        response = await self._take(request)
-        metrics.received(request.headers.get("ce-type"), response.status_code)
+            return ErrorAnswer({"detail": f"no such broker, expected {self._path}"}, status_code=404)
+        response, event_type = await self._take(scope, receive)
+        metrics.received(event_type, response.status_code)
         return response
 
-    async def _take(self, request: Request) -> Response:
+    async def _take(self, scope: Scope, receive: Receive) -> tuple[Response, str]:
+        """Return the answer to an event, and its type for the metrics."""
+        event_type = "none"
         try:
-            body = await self._body(request)
-            await self._broker.accept(event_headers(dict(request.headers)), body)
+            message = read_message(scope["headers"], await self._body(receive))
+            event_type = message.attributes["type"]
+            await self._broker.accept(message)
         except PetrosaError as error:
-            return event_answer(error)
-        return Response(status_code=_ACCEPTED)
+            return event_answer(error), event_type
+        return Response(status_code=202), event_type
 
-    async def _body(self, request: Request) -> bytes:
-        limit = self._broker.store.max_body_bytes
-        announced = request.headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) <= limit:
-            body = await request.body()
-            if len(body) <= limit:
-                return body
-        raise PayloadTooLarge(f"expected an event of at most {limit} bytes")
-
-    def _readiness(self) -> Response:
-        ready = self._broker.store.is_connected
-        body = {"ready": ready, "nats": "connected" if ready else "away"}
-        return ErrorAnswer(body, status_code=200 if ready else 503)
+    async def _body(self, receive: Receive) -> bytes:
+        limit = self._broker.max_bytes
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            part = await receive()
+            size += len(part.get("body", b""))
+            if size <= limit:
+                chunks.append(part.get("body", b""))
+            if not part.get("more_body", False) or size > limit + _DISCARDED_BYTES:
+                break
+        if size > limit:
+            raise too_large(limit)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)

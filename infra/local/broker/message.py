@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from common.errors import MalformedEvent
+from common.errors import MalformedEvent, PayloadTooLarge
 from common.times import to_iso
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -102,6 +102,11 @@ def read_message(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Message
         message = Message(tuple(passed.items()), body)
     _check(dict(message.headers))
     return message
+
+
+def too_large(limit: int) -> PayloadTooLarge:
+    """Return the error that says how large an event may be."""
+    return PayloadTooLarge(f"expected an event of at most {limit} bytes, headers included")
 
 
 def admitted(message: Message, now_ms: int) -> Message:

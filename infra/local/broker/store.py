@@ -20,8 +20,8 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
-from common.errors import PayloadTooLarge, TemporaryError
-from infra.local.broker.message import Message
+from common.errors import TemporaryError
+from infra.local.broker.message import Message, too_large
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ STREAM: Final = "PETROSA_BROKER"
 _SUBJECTS: Final = "petrosa.broker"
 _REQUEST_TIMEOUT_S: Final = 5.0
 _RETRY_S: Final = 1.0
-_RECONNECT_S: Final = 0.5
+_RECONNECT_S: Final = 1
 # What may be deleted at once; the server refuses requests when too many wait.
 _DELETES_AT_ONCE: Final = 64
 _NAME_IN_USE: Final = 10058
@@ -109,16 +109,12 @@ class EventStore:
         try:
             ack = await self._jetstream.publish(self._prefix + trigger, payload)
         except MaxPayloadError as error:
-            raise self.too_large() from error
+            raise too_large(self.max_payload) from error
         except _FAULTS as error:
             self.is_in_doubt.set()
             raise TemporaryError(f"the event could not be kept: {type(error).__name__}", retry_after_s=1) from error
         self._held.add(ack.seq)
         return StoredEvent(trigger, message, ack.seq, self._created)
-
-    def too_large(self) -> PayloadTooLarge:
-        """Return the error that says what is allowed."""
-        return PayloadTooLarge(f"expected an event of at most {self.max_payload} bytes, headers included")
 
     def forget(self, event: StoredEvent) -> None:
         """Remove an event from the stream; goes on in the background until the server has done it."""

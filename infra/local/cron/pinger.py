@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from random import Random, SystemRandom
 from typing import Final
 
 from common.clock import Clock
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 _RETRIES: Final = 5
 _FIRST_RETRY_S: Final = 0.05
+_SEND_TIMEOUT_S: Final = 5.0
+# So that sources of one schedule do not all fire at the same instant.
+_MAX_JITTER_S: Final = 0.5
 # The process's clock may be shifted but runs at the real rate; a wait is cut so that a suspended machine is noticed.
 _LONGEST_SLEEP_S: Final = 30.0
 
@@ -26,30 +30,44 @@ def source_uri(source: PingSource) -> str:
 
 
 class Pinger:
-    """Sends the events of all PingSources to the broker."""
+    """Sends the events of all PingSources to the broker.
 
-    def __init__(self, sources: Sequence[PingSource], plan: BrokerPlan, clock: Clock) -> None:
+    Args:
+        sources: the PingSources.
+        plan: says where the broker is, and which sources fire at once as well.
+        clock: whose time the schedules follow.
+        chance: draws the jitter of each event.
+    """
+
+    def __init__(
+        self, sources: Sequence[PingSource], plan: BrokerPlan, clock: Clock, chance: Random | None = None
+    ) -> None:
         self._sources = sources
+        self._first = frozenset(plan.first_ticks)
         self._clock = clock
-        self._sink = EventSink(plan.ingress_url, timeout_s=5.0)
+        self._chance = chance or SystemRandom()
+        self._sink = EventSink(plan.ingress_url, timeout_s=_SEND_TIMEOUT_S)
 
     async def run(self) -> None:
         """Fire until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 for source in self._sources:
-                    group.create_task(self._fire_on_schedule(source))
+                    if source.name in self._first:
+                        group.create_task(self._fire(source))
+                    group.create_task(self._fire_on_schedule(source, group))
         finally:
             await self._sink.close()
 
-    async def _fire_on_schedule(self, source: PingSource) -> None:
+    async def _fire_on_schedule(self, source: PingSource, group: asyncio.TaskGroup) -> None:
         due_ms = source.schedule.next_ms(self._clock.now_ms())
         while True:
             wait_s = (due_ms - self._clock.now_ms()) / 1000
             if wait_s > 0:
                 await asyncio.sleep(min(wait_s, _LONGEST_SLEEP_S))
                 continue
-            await self._fire(source)
+            group.create_task(self._fire(source))
+            # No catching up: what was due while the machine slept is not fired.
             due_ms = source.schedule.next_ms(self._clock.now_ms())
 
     async def _fire(self, source: PingSource) -> None:
@@ -61,12 +79,14 @@ class Pinger:
             data=source.data,
             extensions=source.extensions,
         )
+        await asyncio.sleep(self._chance.uniform(0, _MAX_JITTER_S))
         for retry in range(_RETRIES + 1):
             try:
                 await self._sink.emit(event)
             except SinkUnavailable as error:
-                reason = str(error)
-                await asyncio.sleep(_FIRST_RETRY_S * 2**retry)
+                if retry == _RETRIES:
+                    log.error("event is lost", extra={"source": source.name, "error": str(error)})  # noqa: TRY400
+                else:
+                    await asyncio.sleep(_FIRST_RETRY_S * 2**retry)
             else:
                 return
-        log.error("event is lost", extra={"source": source.name, "error": reason})
