@@ -26,8 +26,8 @@ def features_of(series: Series) -> FloatArray2D:
     """Return the features of every slot that was loaded.
 
     The root of the absolute log return (which makes it nearly symmetric), the logarithm of the Parkinson volatility
-    (close to normal: Alizadeh, Brandt and Diebold 2002), and the logarithm of the mean volume over the mean of 120 bars,
-    so that it does not drift.
+    (close to normal: Alizadeh, Brandt and Diebold 2002), and the logarithm of the mean volume over the mean of 120
+    bars, so that it does not drift.
 
     Args:
         series: the candles.

@@ -10,7 +10,9 @@ Message = MutableMapping[str, Any]
 
 
 async def app(
-    scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    scope: MutableMapping[str, Any],
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
 ) -> None:
     """Answer 200 at every path."""
     if scope["type"] == "lifespan":

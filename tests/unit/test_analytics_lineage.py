@@ -15,7 +15,10 @@ from common.models.rows import CandleRow, DepthRow, Family, Origin, dataset_id
 from common.storage.columns import CandleColumns
 from common.storage.ports import Window
 from common.timeframes import Timeframe
+from functions.correlation.inputs import load as load_correlation
 from functions.deviation.inputs import load as load_deviation
+from functions.regime.inputs import load as load_regime
+from functions.regime_model.inputs import load as load_regime_model
 from functions.seasonality.inputs import load as load_seasonality
 from functions.spread.inputs import load as load_spread
 from functions.trend.inputs import load as load_trend
@@ -58,6 +61,9 @@ def candle(timeframe: Timeframe, bars_ago: int) -> CandleRow:
         (metrics.TREND, load_trend),
         (metrics.DEVIATION, load_deviation),
         (metrics.SEASONALITY, load_seasonality),
+        (metrics.CORRELATION, load_correlation),
+        (metrics.REGIME, load_regime),
+        (metrics.REGIME_MODEL, load_regime_model),
     ],
     ids=lambda value: value.name if isinstance(value, Metric) else "",
 )
@@ -65,7 +71,7 @@ def test_a_function_reads_what_is_declared(metric: Metric, load: Load, timeframe
     store = ReadingStore()
     store.put(Family.CANDLES, [candle(timeframe, bars_ago) for bars_ago in range(1, 150)])
     store.put(Family.DEPTH, [DepthRow("ETHUSDT", AS_OF, 1, '[["1","1"]]', '[["2","1"]]')])
-    asked = timeframe if metric.scope is Scope.SERIES else None
+    asked = None if metric.scope is Scope.SYMBOL else timeframe
     request = AnalyticsRequested(metric=metric.name, symbols=("ETHUSDT",), timeframe=asked, as_of_ms=AS_OF)
     asyncio.run(load(store, request))
     assert set(store.datasets) == set(input_datasets(metric.name, ["ETHUSDT"], asked))
@@ -78,5 +84,5 @@ def test_a_metric_of_several_pairs_reads_the_candles_of_each() -> None:
 
 def test_a_dataset_is_named_once() -> None:
     assert input_datasets("trend", ["BTCUSDT"], "1d") == ("candles_BTCUSDT_1d",)
-    assert input_datasets("volatility", ["BTCUSDT"], "1m") == ("candles_BTCUSDT_1m",)
+    assert input_datasets("volatility", ["BTCUSDT"], "1m") == ("candles_BTCUSDT_1m", "candles_BTCUSDT_1h")
     assert output_dataset("trend", "BTCUSDT") == "analytics_BTCUSDT_trend"

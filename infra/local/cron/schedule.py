@@ -23,10 +23,11 @@ _DESCRIPTORS: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_DAYS: Final = "sun mon tue wed thu fri sat".split()
+_MONTHS: Final = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _ITEM: Final = re.compile(r"(?P<low>\*|\?|[a-z0-9]+)(?:-(?P<high>[a-z0-9]+))?(?:/(?P<step>[0-9]+))?", re.IGNORECASE)
 _STARS: Final = ("*", "?")
+_EVERY: Final = (*_STARS, "*/1", "?/1")
 
 
 class _Field(NamedTuple):
@@ -88,7 +89,7 @@ def _written_out(expression: str) -> str:
 
 
 def _field(field: _Field, text: str) -> str:
-    if text in _STARS:
+    if text in _EVERY:
         return "*"
     numbers = {number for item in text.split(",") for number in _item(field, item)}
     return ",".join(map(str, sorted(numbers)))
