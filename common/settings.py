@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     bridge_batch_messages: int = Field(default=2000, ge=1)
     bridge_batch_bytes: int = Field(default=512 * 1024, ge=1024)
     bridge_batch_ms: int = Field(default=50, ge=1)
-    bridge_batches_in_flight: int = Field(default=4, ge=1)
+    bridge_batches_in_flight: int = Field(default=12, ge=1)
     bridge_health_url: str = "http://127.0.0.1:8081"
 
     # Stores

@@ -2,7 +2,8 @@
 
 The model is the heterogeneous autoregression of Corsi (2009) on logarithms. Of the models that
 ``tests/bench/forecast_comparison.py`` compares on recorded candles (exponential weights, HAR, GARCH) it has the lowest
-loss once it has seen about three months of days; with fewer, exponential weights are better, and it states nothing.
+QLIKE loss over all days, once it has seen about three months of them; with fewer, exponential weights are better, and
+it states nothing.
 """
 
 from typing import Final

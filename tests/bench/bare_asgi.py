@@ -7,13 +7,11 @@ from typing import Any
 import uvicorn
 
 Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
-async def app(
-    scope: MutableMapping[str, Any],
-    receive: Callable[[], Awaitable[Message]],
-    send: Callable[[Message], Awaitable[None]],
-) -> None:
+async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
     """Answer 200 at every path."""
     if scope["type"] == "lifespan":
         await receive()

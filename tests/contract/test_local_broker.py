@@ -1,6 +1,7 @@
 """The one-machine broker keeps the contract of Knative's, and loses nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,17 +15,19 @@ from tests.contract.broker_contract import (
     RepliesContract,
     RetryContract,
 )
-from tests.support.local_broker import BROKER, NAMESPACE, local_broker
-from tests.support.subscribers import subscribers
+from tests.support.local_broker import NAMESPACE, local_broker
+from tests.support.nats import nats_server
+from tests.support.subscriber import subscribers
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[Plane]:
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """The broker as a process, with all Triggers of the suite."""
-    with subscribers() as server:
-        triggers = [each.trigger(NAMESPACE, BROKER, server.url) for each in SUBSCRIPTIONS]
-        with local_broker(triggers) as (broker, _):
-            yield Plane(NAMESPACE, broker.ingress_url, server)
+    folder: Path = tmp_path_factory.mktemp("broker")
+    with nats_server() as nats, subscribers() as server:
+        triggers = {each.name: each.spec(server.url("")) for each in SUBSCRIPTIONS}
+        with local_broker(folder, nats.url, triggers) as broker:
+            yield Plane(NAMESPACE, broker.url, server)
 
 
 class TestFilters(FiltersContract): ...

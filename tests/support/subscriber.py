@@ -102,7 +102,8 @@ class Subscribers:
             self._at_once[path] += 1
             self.most_at_once[path] = max(self.most_at_once[path], self._at_once[path])
             planned = self._planned[path].popleft() if self._planned[path] else None
-        reply = planned or self._answering.get(path, lambda _: Reply())(request)
+        answering = self._answering.get(path)
+        reply = planned or (answering(request) if answering else Reply())
         if reply.after_s:
             time.sleep(reply.after_s)
         with self._lock:

@@ -9,20 +9,31 @@ import pytest
 from fastapi import FastAPI
 
 from common.analytics import metrics
+from common.analytics.document import document_of
 from common.analytics.metrics import CORRELATION_MATRIX, MARKET, Metric
+from common.analytics.window import Series, Window, window_of
 from common.clock import FixedClock
 from common.storage.ports import AnalyticsDocument, AnalyticsStore
+from common.timeframes import Timeframe
+from common.times import HOUR_MS, to_iso
 from functions.api_analysis.correlation import CorrelationAnswer
 from functions.api_analysis.models import single_answer
 from functions.api_analysis.overview import OverviewAnswer
 from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.regime import REGIME
 from functions.api_analysis.routes import build_api
+from functions.correlation.calculator import compute as correlation
+from functions.correlation.inputs import CorrelationInputs
+from functions.regime.calculator import compute as regime
+from functions.regime_model.calculator import compute as regime_model
+from functions.regime_model.inputs import window_for
 from tests.support import documents
 from tests.support.api import fields_at_fault, get, json_of
+from tests.support.candles import part, random_walk
 from tests.support.documents import FIRST_MS, SLOT_MS, as_of
 from tests.support.memory_stores import MemoryAnalyticsStore
 
+H1 = Timeframe.H1
 NOW_MS = FIRST_MS + 4 * SLOT_MS
 REGIME_BODY = {
     "regime": "balanced_market",
@@ -273,6 +284,33 @@ def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalytic
     (answer,) = get(app, f"/analysis/{path}")
     assert answer.status_code == 503
     assert answer.json() == {"detail": "Database not available"}
+
+
+def test_what_the_calculators_store_is_served_whole(app: FastAPI, store: MemoryAnalyticsStore) -> None:
+    pairs = ("BTCUSDT", "ETHUSDT")
+    candles = {
+        pair: random_walk(2400, H1, seed=seed, start_ms=NOW_MS - 2400 * HOUR_MS) for seed, pair in enumerate(pairs)
+    }
+    wide = Window(H1, NOW_MS, 720, 1441)
+    both = CorrelationInputs(wide, tuple(Series(pair, wide, part(candles[pair], slice(-1441, None))) for pair in pairs))
+    btc = Series("BTCUSDT", window_of(metrics.REGIME, H1, NOW_MS), part(candles["BTCUSDT"], slice(-720, None)))
+    model = window_for(H1, NOW_MS)
+    long = Series("BTCUSDT", model, part(candles["BTCUSDT"], slice(-model.loaded_bars, None)))
+    computed = {
+        metrics.CORRELATION: correlation(both),
+        metrics.REGIME: regime(btc),
+        metrics.REGIME_MODEL: regime_model(long),
+    }
+    for metric, results in computed.items():
+        assert results
+        save(store, *(document_of(one, metric, H1, as_of_ms=NOW_MS, computed_at_ms=NOW_MS) for one in results))
+    matrix, newest = get(app, "/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h", "/analysis/regime?pair=BTCUSDT")
+    shown = CorrelationAnswer.model_validate_json(matrix.content, strict=True)
+    assert shown.metadata.as_of == to_iso(NOW_MS)
+    assert all(value is not None for value in matrix.json()["details"]["ETHUSDT"].values())
+    assert all(value is not None for value in matrix.json()["market"]["market_breadth"].values())
+    single_answer(REGIME).model_validate_json(newest.content, strict=True)
+    assert all(value is not None for value in newest.json()["data"].values())
 
 
 def test_the_openapi_document_says_what_they_accept(app: FastAPI) -> None:

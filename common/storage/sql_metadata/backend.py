@@ -9,11 +9,13 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
+from common.errors import ConfigurationError
 from common.storage.sql_metadata.tables import METADATA
 from common.storage.sqlite import faults, files
 from common.storage.sqlite.connection import enter_wal
 
 FILE_NAME: Final = "metadata.db"
+FORMAT: Final = 1
 _FILE: Final = "file"
 
 # Execution option of a transaction that is going to write.
@@ -82,6 +84,7 @@ class SqliteBackend:
 
         Raises:
             StoreUnavailable: the file was there before and is missing.
+            ConfigurationError: the file was written by a newer version of this program.
         """
         found = files.identity(self._path)
         if found is not None and found == self._prepared:
@@ -90,9 +93,16 @@ class SqliteBackend:
             if found is None and self._prepared is not None:
                 raise files.missing(self._path)
             files.make_folder(self._path)
-            with self.engine.execution_options(**{WRITES: True}).begin() as connection:
-                METADATA.create_all(connection)
+            with self.engine.begin() as connection:
+                is_current = _format_of(connection) == FORMAT
+            if not is_current:
+                self._create_tables()
             self._prepared = files.identity(self._path)
+
+    def _create_tables(self) -> None:
+        with self.engine.execution_options(**{WRITES: True}).begin() as connection:
+            METADATA.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
 
     def is_fault(self, error: DBAPIError) -> bool:
         """Tell locks, full disks and unreadable files from bugs; after the worse ones all connections are renewed."""
@@ -115,6 +125,17 @@ class SqliteBackend:
     def _check(self, _connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
         if record.info.get(_FILE) != files.identity(self._path):
             raise DisconnectionError(f"{self._path} was replaced")
+
+
+def _format_of(connection: Connection) -> int:
+    """Return the format of the file, 0 for an empty one."""
+    version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if version > FORMAT:
+        raise ConfigurationError(
+            f"{FILE_NAME} had format {version}, this program knows {FORMAT}: use the newer program, "
+            "or choose another PETROSA_DATA_DIR"
+        )
+    return version
 
 
 def _begin(connection: Connection) -> None:

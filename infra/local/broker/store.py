@@ -215,7 +215,7 @@ class EventStore:
                 await asyncio.sleep(_RETRY_S)
 
 
-class _ApiError(msgspec.Struct):
+class _ApiError(msgspec.Struct, frozen=True):
     description: str = ""
 
 
