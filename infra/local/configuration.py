@@ -20,7 +20,10 @@ from infra.local.state_folder import StateFolder, StateMark
 # Feed → origin of the data that it brings.
 FEEDS: Final = {"simulate": "simulated", "none": "external"}
 # On one machine a store comes back in seconds, not in minutes.
-_RECOVERY_TIMEOUT: Final = ("CIRCUIT_BREAKER_RECOVERY_TIMEOUT", "2")
+_DEFAULTS: Final = {
+    "CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "2",
+    "OPENBLAS_NUM_THREADS": "1",  # the arrays are small: more threads only wait for each other
+}
 
 
 class RunSettings(BaseSettings):
@@ -138,7 +141,6 @@ def part_environment(
         "K_SINK": sink,
         "BRIDGE_HEALTH_URL": bridge_url,
     }
-    name, value = _RECOVERY_TIMEOUT
-    environment = {name: value} | dict(os.environ if base is None else base) | shared
+    environment = _DEFAULTS | dict(os.environ if base is None else base) | shared
     load_settings(**{name.lower(): value for name, value in shared.items()})
     return environment

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from common.analytics.function import Calculation, Surroundings, open_surroundings
-from common.analytics.metrics import METRICS, subjects
+from common.analytics.metrics import BENCHMARK, METRICS, subjects
 from common.clock import FixedClock
 from common.events.requests import AnalyticsRequested, analytics_requested
 from common.host import Context
@@ -52,9 +52,9 @@ def measure() -> list[Figure]:
         cycles = asyncio.run(_cycles(five, PAIRS, (DAY_BEFORE_MS, END_MS, *USUAL_MS)))
         figures = [*_five_pairs(fresh_s, cycles)]
         many = Path(folder) / "many"
-        symbols = [f"PAIR{number:03}USDT" for number in range(max(SIZES))]
-        asyncio.run(_fill(many, ["BTCUSDT", *symbols[1:]], USUAL_MS[:2]))
-        return figures + list(_growth(many, ["BTCUSDT", *symbols[1:]]))
+        symbols = [BENCHMARK, *(f"PAIR{number:03}USDT" for number in range(1, max(SIZES)))]
+        asyncio.run(_fill(many, symbols, USUAL_MS[:2]))
+        return figures + list(_growth(many, symbols))
 
 
 def _five_pairs(fresh_s: float, cycles: Sequence[Split]) -> Iterator[Figure]:
@@ -97,7 +97,7 @@ def _fresh_process(folder: Path) -> float:
 async def _cycles(folder: Path, symbols: Sequence[str], instants_ms: Sequence[int]) -> list[Split]:
     calculations = _calculations()
     async with _open(folder) as (surroundings, clock):
-        splits = []
+        splits: list[Split] = []
         for instant_ms in instants_ms:
             clock.advance(instant_ms - clock.now_ms())
             splits.append(

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
+from common.indicators.arrays import FloatArray1D
 from common.models.rows import CandleRow, DepthRow, Family, Origin
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
-from common.times import DAY_MS, MINUTE_MS
+from common.times import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.candles import random_walk, recorded_rows
 
 PAIRS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "ADAUSDT", "SOLUSDT")
@@ -43,8 +44,9 @@ async def fill(store: MarketStore, symbols: Sequence[str], instants_ms: Sequence
     for seed, symbol in enumerate(symbols):
         for timeframe in _BARS:
             await _write(store, Family.CANDLES, _candles(symbol, timeframe, seed))
-        minutes = (END_MS + DAY_MS // 24 - min(instants_ms) + DAY_MS) // MINUTE_MS
-        await _write(store, Family.CANDLES, _walk(symbol, Timeframe.M1, minutes, seed, END_MS + DAY_MS // 24))
+        last_ms = END_MS + HOUR_MS
+        minutes = (last_ms - min(instants_ms) + DAY_MS) // MINUTE_MS
+        await _write(store, Family.CANDLES, _walk(symbol, Timeframe.M1, minutes, seed, last_ms))
         await _write(store, Family.DEPTH, list(_books(symbol, instants_ms)))
 
 
@@ -65,20 +67,35 @@ def _walk(symbol: str, timeframe: Timeframe, bars: int, seed: int, end_ms: int) 
     walk = random_walk(bars, timeframe, seed=seed, start_ms=end_ms - bars * timeframe.duration_ms)
     columns = zip(
         walk.open_time_ms.tolist(),
-        *(
-            [f"{value:.8f}" for value in column]
-            for column in (walk.open, walk.high, walk.low, walk.close, walk.volume, walk.quote_volume)
-        ),
+        *map(_texts, (walk.open, walk.high, walk.low, walk.close, walk.volume, walk.quote_volume)),
         walk.trades_count.tolist(),
-        [f"{value:.8f}" for value in walk.taker_buy_volume],
+        _texts(walk.taker_buy_volume),
         strict=True,
     )
     return [
         CandleRow(
-            symbol, timeframe, *prices, int(trades), taker, None, True, prices[0] + timeframe.duration_ms, Origin.REST
+            symbol=symbol,
+            timeframe=timeframe,
+            time_ms=opened_ms,
+            open=open_,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            quote_volume=quote,
+            trades_count=int(trades),
+            taker_buy_volume=taker,
+            taker_buy_quote_volume=None,
+            is_closed=True,
+            event_time_ms=opened_ms + timeframe.duration_ms,
+            origin=Origin.REST,
         )
-        for *prices, trades, taker in columns
+        for opened_ms, open_, high, low, close, volume, quote, trades, taker in columns
     ]
+
+
+def _texts(values: FloatArray1D) -> list[str]:
+    return [f"{value:.8f}" for value in values.tolist()]
 
 
 def _books(symbol: str, instants_ms: Sequence[int]) -> Iterator[DepthRow]:

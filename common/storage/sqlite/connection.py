@@ -153,7 +153,10 @@ class Database:
 
     def _query(self, work: Work[T]) -> T:
         try:
-            return work(self._reading_connection())
+            connection = self._reading_connection()
+            with connection:
+                connection.execute("BEGIN")  # all statements of one answer see the same state
+                return work(connection)
         except sqlite3.Error as error:
             if faults.breaks_connection(error):
                 self._close_reader()
