@@ -19,6 +19,8 @@ def _shorten_start() -> None:
     gc.disable()
     # pydantic reads the entry points of every installed package to find plugins; none is used here.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # A function has one CPU and small matrices: further threads of numpy's linear algebra would only wait for it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ Writes are idempotent by the keys of ``common.models.rows``. One contract suite 
 every adapter.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from common.models.dead_letters import DeadLetter, Reason
-from common.models.metadata import AuditLog, BackfillJob, Dataset, HealthMetric, JobStatus, LineageRecord
 from common.models.rows import (
     AggTradeRow,
     CandleRow,
@@ -25,6 +26,9 @@ from common.models.rows import (
 )
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
+
+if TYPE_CHECKING:  # most functions never see metadata
+    from common.models.metadata import AuditLog, BackfillJob, Dataset, HealthMetric, JobStatus, LineageRecord
 
 Order = Literal["asc", "desc"]
 

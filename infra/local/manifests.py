@@ -183,6 +183,8 @@ class _Destination(_Document):
     def __post_init__(self) -> None:
         if (self.ref is None) == (self.uri is None):
             raise ValueError("expected either ref or uri")
+        if self.uri is not None and not self.uri.startswith(("http://", "https://")):
+            raise ValueError(f"uri: expected an http URL, was {self.uri!r}")
 
     def to_service(self) -> Destination:
         """Return the destination of an event: a Service or a URL."""
@@ -207,14 +209,19 @@ class _Delivery(_Document):
             retry=self.retry,
             policy=self.backoff_policy,
             delay_s=_seconds("backoffDelay", self.backoff_delay),
-            timeout_s=None if self.timeout is None else _seconds("timeout", self.timeout),
+            timeout_s=None if self.timeout is None else _timeout_s(self.timeout),
             dead_letter_sink=self.dead_letter_sink.to_service() if self.dead_letter_sink else None,
         )
 
 
+def _platform_delivery() -> _Delivery:
+    """Return what the platform's own configuration (``config-br-defaults``) gives a Broker without ``delivery``."""
+    return _Delivery(retry=10, backoff_policy="exponential", backoff_delay="PT0.2S")
+
+
 class _BrokerSpec(_Document):
     config: _Reference | None = None
-    delivery: _Delivery = msgspec.field(default_factory=_Delivery)
+    delivery: _Delivery = msgspec.field(default_factory=_platform_delivery)
 
 
 class _BrokerManifest(_Document, tag_field="kind", tag="Broker"):
@@ -466,6 +473,13 @@ def _seconds(field: str, text: str) -> float:
         seconds = -1
     if seconds < 0:
         raise ValueError(f"{field}: expected an ISO 8601 duration such as PT0.5S, was {text!r}")
+    return seconds
+
+
+def _timeout_s(text: str) -> float:
+    seconds = _seconds("timeout", text)
+    if seconds == 0:
+        raise ValueError(f"timeout: expected more than 0, was {text!r}: leave it out for the platform's own limit")
     return seconds
 
 

@@ -16,11 +16,10 @@ from tests.contract.broker_contract import (
     DeliveryContract,
     FiltersContract,
     IngressContract,
-    Plane,
     RepliesContract,
     RetryContract,
-    event_headers,
 )
+from tests.support.broker_plane import Plane, event_headers
 from tests.support.local_broker import NAMESPACE, LocalBroker, local_broker, write_manifests
 from tests.support.nats import NatsServer, nats_server
 from tests.support.subscriber import Reply, Subscribers, subscribers
@@ -83,7 +82,7 @@ def wanting(server: Subscribers, name: str, *, retry: int = 1000, delay: str = "
 
 def post(broker: LocalBroker, name: str, event_id: str, body: bytes = b"") -> httpx.Response:
     """Send one event."""
-    return httpx.post(broker.url, headers=event_headers(name, event_id), content=body, timeout=30)
+    return httpx.post(broker.url, headers=event_headers(name, event_id), content=body, timeout=30, verify=False)
 
 
 def wait_until(condition: Callable[[], bool], what: str, within_s: float = 20) -> None:

@@ -67,7 +67,14 @@ class HttpSink:
         """Listen."""
         listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self._server = uvicorn.Server(
-            uvicorn.Config(self._app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                self._app,
+                interface="asgi3",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
         )
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()

@@ -57,6 +57,8 @@ def value(text: str, event: Mapping[str, str] = EVENT) -> Value:
         ("subject != 'ETHUSDT'", True),
         ("count = 12", True),
         ("live = true", True),
+        ("count>=13", False),
+        ("2 <> 2", False),
         ("12 = '12'", True),
         ("true = 'TRUE'", False),
         ("count >= 12", True),
@@ -65,7 +67,7 @@ def value(text: str, event: Mapping[str, str] = EVENT) -> Value:
         ("true AND NOT false", True),
         ("false or true", True),
         ("true XOR true", False),
-        ("NOT count", False),
+        ("NOT 12", False),
         ("subject LIKE 'BTC%'", True),
         ("subject NOT LIKE 'BTC____'", False),
         ("count LIKE '1_'", True),
@@ -126,6 +128,14 @@ def test_expressions_have_their_values(text: str, expected: Value) -> None:
         "1 % 0",
         "subject > 1",
         "NOT subject",
+        "NOT count",
+        "nothing != 2",
+        "NOT (nothing = 2)",
+        "nothing LIKE '%'",
+        "nothing IN ('a')",
+        "nothing <= 2 OR true",
+        "5 / (count - 12)",
+        "'text' AND true",
         "INT('99999999999')",
         "INT('')",
         "BOOL('yes')",
@@ -140,6 +150,12 @@ def test_what_has_no_value_does_not_pass(text: str) -> None:
     with pytest.raises(EvaluationError):
         value(text)
     assert not parse(text).is_true(EVENT)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="'\\"), max_size=30))
+def test_any_text_is_the_same_as_a_literal_and_as_an_attribute(text: str) -> None:
+    assert value(f"'{text}'") == text
+    assert parse(f"label = '{text}'").is_true({"label": text})
 
 
 def test_logic_stops_where_the_outcome_is_known() -> None:
@@ -178,6 +194,16 @@ def test_only_the_boolean_true_passes() -> None:
         "LENGTH()",
         "a b",
         "#",
+        "   ",
+        "= 'a'",
+        "(true",
+        "true)",
+        "x LIKE other",
+        "x IN 'a'",
+        "EXISTS",
+        "EXISTS 'subject'",
+        "LENGTH('a', 'b')",
+        "CONCAT_WS()",
     ],
 )
 def test_what_is_no_expression_is_refused_with_its_text(text: str) -> None:
@@ -209,5 +235,7 @@ def test_patterns_match_as_in_sqlite(sqlite: sqlite3.Connection, text: str, patt
 )
 def test_arithmetic_is_that_of_sqlite(sqlite: sqlite3.Connection, left: int, right: int, sign: str) -> None:
     (expected,) = sqlite.execute(f"SELECT {left} {sign} ({right})").fetchone()
-    if -(2**31) <= expected < 2**31:
-        assert value(f"a {sign} b", {"a": str(left), "b": str(right)}) == expected
+    found = value(f"a {sign} b", {"a": str(left), "b": str(right)})
+    assert isinstance(found, int)
+    assert -(2**31) <= found < 2**31
+    assert (found - expected) % 2**32 == 0, "beyond 32 bits it wraps"

@@ -24,6 +24,7 @@ class Batch:
         number: order of the batches in this process.
         payloads: the raw messages.
         replies: their reply subjects, in step with ``payloads``.
+        sequences: their sequences in the stream, known once the batch is sealed.
         symbols: the symbols named by the messages; ``None`` stands for a message without one.
         size_bytes: length of the framed data.
         opened_s: when the first message came.
@@ -42,6 +43,7 @@ class Batch:
         "opened_s",
         "payloads",
         "replies",
+        "sequences",
         "signalled_s",
         "size_bytes",
         "symbols",
@@ -52,6 +54,7 @@ class Batch:
         self.number = next(_numbers)
         self.payloads: list[bytes] = []
         self.replies: list[str] = []
+        self.sequences: list[str] = []
         self.symbols: set[str | None] = set()
         self.size_bytes = 0
         self.opened_s = now_s
@@ -67,6 +70,11 @@ class Batch:
     def event_type(self) -> str:
         """Type of the event that carries the batch."""
         return types.market(self.kind)
+
+    def seal(self) -> int:
+        """Note the sequences, when the last message has come; return how many messages were delivered before."""
+        self.sequences, again = acks.sequences(self.replies)
+        return again
 
     def data(self) -> bytes:
         """Return the event's data: a message a line.
@@ -90,6 +98,7 @@ class Batch:
         part.signalled_s = self.signalled_s
         part.payloads = self.payloads[start:stop]
         part.replies = self.replies[start:stop]
+        part.sequences = self.sequences[start:stop]
         part.size_bytes = sum(map(len, part.payloads)) + len(part)
         part.symbols = self.symbols if len(self.symbols) == 1 else {None}
         return part
@@ -125,6 +134,7 @@ class RejectedBatch(Batch):
         part.signalled_s = self.signalled_s
         part.payloads = self.payloads[start:stop]
         part.replies = self.replies[start:stop]
+        part.sequences = self.sequences[start:stop]
         part.letters = self.letters[start:stop]
         part.size_bytes = sum(map(len, part.payloads)) + len(part)
         part.symbols = {letter.symbol for letter in part.letters}
@@ -138,8 +148,7 @@ def event_of(batch: Batch, now_ms: int) -> Event:
     Its id is a digest of the kind and of the sequences of the messages, and so is its trace: the same batch sent
     again is the same event.
     """
-    sequences, _ = acks.sequences(batch.replies)
-    digest = _digest(batch.kind, sequences)
+    digest = _digest(batch.kind, batch.sequences)
     symbol = next(iter(batch.symbols)) if len(batch.symbols) == 1 else None
     return Event(
         type=batch.event_type,

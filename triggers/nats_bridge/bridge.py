@@ -6,8 +6,6 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final
 
-from nats.aio.msg import Msg
-
 from common.clock import Clock
 from common.events.types import MARKET_KINDS
 from common.settings import Settings
@@ -90,9 +88,8 @@ class Bridge:
             "batches_in_flight": self._outbox.in_flight,
         }
 
-    def _take(self, message: Msg) -> None:
+    def _take(self, raw: bytes, reply: str) -> None:
         """Put a message where it belongs. Called for every single one."""
-        raw, reply = message.data, message.reply
         if self._is_draining:
             self._returned.append(reply)
             return
@@ -116,7 +113,7 @@ class Bridge:
         self._batcher.reject(letter, batch.payloads[0], batch.replies[0])
 
     def _closed(self, batch: Batch) -> None:
-        _, again = acks.sequences(batch.replies)
+        again = batch.seal()
         metrics.RECEIVED.labels(batch.kind).inc(len(batch))
         metrics.REDELIVERED.inc(again)
         metrics.BATCH_MESSAGES.labels(batch.kind).observe(len(batch))

@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from common.errors import ConfigurationError, TemporaryError
 from common.settings import Settings
 from triggers.nats_bridge import metrics
+from triggers.nats_bridge.direct import DirectParser, install
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Connection:
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_closing = False
+        self.parser: DirectParser | None = None
         self.generation = 0  # counts connections, made and lost
         self.last_error: str | None = None
 
@@ -48,6 +50,7 @@ class Connection:
         while not self._is_closing:
             self._ended.clear()
             client = Client()
+            parser = install(client)
             try:
                 await client.connect(
                     servers=[url.strip() for url in self._settings.nats_url.split(",")],
@@ -65,6 +68,7 @@ class Connection:
             except (nats.errors.Error, ValueError) as error:
                 raise ConfigurationError(f"NATS_URL: expected addresses such as nats://host:4222, {error}") from error
             self._client = client
+            self.parser = parser
             self._up()
             await self._ended.wait()
 

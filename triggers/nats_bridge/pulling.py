@@ -43,7 +43,10 @@ _SERVER_ERRORS: Final = (nats.errors.Error, TemporaryError, TimeoutError, OSErro
 
 
 class Ledger:
-    """How many messages were asked for and have neither come nor been called off."""
+    """How many messages were asked for and have neither come nor been called off.
+
+    Whoever takes a message counts ``outstanding`` down.
+    """
 
     def __init__(self) -> None:
         self.outstanding = 0
@@ -51,10 +54,6 @@ class Ledger:
     def asked(self, count: int) -> None:
         """Note a request."""
         self.outstanding += count
-
-    def came(self) -> None:
-        """Note a message."""
-        self.outstanding -= 1
 
     def called_off(self, count: int) -> None:
         """Note that messages of a request will not come."""
@@ -90,7 +89,7 @@ class Puller:
         settings: names of stream and consumer.
         limits: bounds of a request.
         room: given the messages already asked for, returns how many more may be asked for now.
-        take: is called with every message.
+        take: is called with the payload and the reply subject of every message.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Puller:
         limits: Limits,
         *,
         room: Callable[[int], int],
-        take: Callable[[Msg], None],
+        take: Callable[[bytes, str], None],
     ) -> None:
         self._connection = connection
         self._settings = settings
@@ -115,6 +114,7 @@ class Puller:
         self._generation = 0
         self._heard = False
         self._wants_single = False
+        self._pulling: asyncio.Task[None] | None = None
         self.is_active = False
         self.fault: str | None = None
 
@@ -174,6 +174,8 @@ class Puller:
             pending_msgs_limit=8 * PULL_REQUESTS * PULL_MESSAGES,
             pending_bytes_limit=0,  # bounded by the requests
         )
+        if self._connection.parser is not None:
+            self._connection.parser.divert(self._subscription, self._on_direct, self._after_direct)
         self._ledger.forget()
         self._broken.clear()
         self._wants_single = False
@@ -230,11 +232,25 @@ class Puller:
         self._ledger.asked(count)
         await self._connection.connected_client().publish(self._next, body, reply=f"{self._inbox}.1")
 
+    def _on_direct(self, raw: bytes, reply: str) -> None:
+        self._ledger.outstanding -= 1
+        self._take(raw, reply)
+
+    def _after_direct(self) -> None:
+        self._heard = True
+        if self._ledger.wants_more and self._pulling is None:
+            self._pulling = asyncio.get_running_loop().create_task(self._pull_once())
+
+    async def _pull_once(self) -> None:
+        try:
+            await self.pull()
+        finally:
+            self._pulling = None
+
     async def _on_message(self, message: Msg) -> None:
         self._heard = True
         if message.reply:
-            self._ledger.came()
-            self._take(message)
+            self._on_direct(message.data, message.reply)
         else:
             self._on_status(message.headers or {})
         if self._ledger.wants_more:

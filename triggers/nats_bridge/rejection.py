@@ -11,7 +11,6 @@ from common.errors import TemporaryError
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.settings import Settings
 from common.wire.classify import Classified
-from triggers.nats_bridge import acks
 from triggers.nats_bridge.batch import Batch, RejectedBatch
 from triggers.nats_bridge.connection import Connection
 
@@ -74,8 +73,7 @@ class DeadLetterStream:
 
     async def keep(self, batch: RejectedBatch) -> bool:
         """Publish the messages of a batch; tell whether all are stored. The server drops what it has already."""
-        sequences, _ = acks.sequences(batch.replies)
-        messages = list(zip(batch.letters, batch.payloads, sequences, strict=True))
+        messages = list(zip(batch.letters, batch.payloads, batch.sequences, strict=True))
         try:
             for start in range(0, len(messages), _AT_ONCE):
                 chunk = messages[start : start + _AT_ONCE]

@@ -21,7 +21,8 @@ class Poster:
 
     def __init__(self, namespace: str) -> None:
         self._fixed = ((b"prefer", b"reply"), (b"kn-namespace", namespace.encode()))
-        self._pool = httpcore.AsyncConnectionPool(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S)
+        # One pool for each address: a pool looks at all its idle connections whenever it is asked for one.
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
 
     async def send(self, url: str, message: Message, *, timeout_s: float | None) -> Answer:
         """Send an event once; a fault of the network is an answer as well.
@@ -34,7 +35,7 @@ class Poster:
         headers = [*message.headers, *self._fixed]
         try:
             async with asyncio.timeout(timeout_s or _LONGEST_REQUEST_S):
-                response = await self._pool.request("POST", _parsed(url), headers=headers, content=message.body)
+                response = await self._pool(url).request("POST", _parsed(url), headers=headers, content=message.body)
         except TimeoutError:
             return no_answer(f"no response within {timeout_s or _LONGEST_REQUEST_S:g} s")
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
@@ -44,7 +45,15 @@ class Poster:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    def _pool(self, url: str) -> httpcore.AsyncConnectionPool:
+        if url not in self._pools:
+            self._pools[url] = httpcore.AsyncConnectionPool(
+                max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S
+            )
+        return self._pools[url]
 
 
 @lru_cache(maxsize=1024)
