@@ -5,6 +5,7 @@ attempt. Then calls pass again, and the first outcome decides. A ping always pas
 the store working again closes the circuit early.
 """
 
+import copy
 import functools
 import inspect
 import logging
@@ -99,11 +100,14 @@ class Breaker:
 
 
 def guarded(store: S, breaker: Breaker) -> S:
-    """Return ``store`` with every asynchronous method but ``revision`` and ``close`` behind ``breaker``.
+    """Return a front of ``store``: the same type, its asynchronous methods behind ``breaker``.
 
-    The methods of this one object are replaced, so it keeps its type, and its properties cost nothing.
+    All of them run on the store itself, so what they call of each other is not guarded once more. ``revision`` and
+    ``close`` pass freely.
     """
+    front = copy.copy(store)
     for name, method in inspect.getmembers(store, inspect.iscoroutinefunction):
-        if not name.startswith("_") and name not in _UNGUARDED:
-            setattr(store, name, breaker.guard(method, always=name == "ping"))
-    return store
+        if not name.startswith("_"):
+            free = name in _UNGUARDED
+            setattr(front, name, method if free else breaker.guard(method, always=name == "ping"))
+    return front

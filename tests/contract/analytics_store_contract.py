@@ -1,4 +1,4 @@
-"""What every analytics store promises, whatever database is behind it. An adapter's tests inherit and open the store."""
+"""What every analytics store promises, whatever database is behind it. An adapter's tests inherit and open it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -86,6 +86,14 @@ class AnalyticsStoreContract:
 
         using(open_store, scenario)
 
+    def test_of_one_key_in_a_batch_the_last_stays(self, open_store: OpenAnalyticsStore) -> None:
+        async def scenario(store: AnalyticsStore) -> None:
+            await store.save([document(1, rows_used=1), document(1, rows_used=2)])
+            assert await read(store) == [document(1, rows_used=2)]
+            assert await store.count_documents(BTC, "volatility", "1h") == 1
+
+        using(open_store, scenario)
+
     def test_series_are_told_apart(self, open_store: OpenAnalyticsStore) -> None:
         others = [
             document(1, symbol="ETHUSDT"),
@@ -127,6 +135,10 @@ class AnalyticsStoreContract:
             assert await store.count_documents(BTC, "volatility", "1h") == 6
             assert await store.count_documents(BTC, "volatility", "1h", start_ms=START_MS + 1000) == 5
             assert await store.count_documents(BTC, "volatility", "1h", end_ms=START_MS + 1000) == 1
+            inner = await store.count_documents(
+                BTC, "volatility", "1h", start_ms=START_MS + 1000, end_ms=START_MS + 4000
+            )
+            assert inner == 3
             assert await store.count_documents(BTC, "volatility", "1d") == 0
 
         using(open_store, scenario)
@@ -138,6 +150,9 @@ class AnalyticsStoreContract:
             assert await store.newest_as_of() == document(9).computed_at_ms
             assert await store.newest_as_of("volatility") == document(3).computed_at_ms
             assert await store.newest_as_of("trend") is None
+            late = START_MS + 99_999
+            await store.save([AnalyticsDocument(BTC, "volatility", "1h", START_MS + 1000, late)])
+            assert await store.newest_as_of() == await store.newest_as_of("volatility") == late
 
         using(open_store, scenario)
 
@@ -148,6 +163,15 @@ class AnalyticsStoreContract:
             assert await store.delete_analytics_before(START_MS + 4000, limit=3) == 1
             assert await store.delete_analytics_before(START_MS + 4000, limit=3) == 0
             assert await read(store) == [document(4), document(5)]
+
+        using(open_store, scenario)
+
+    def test_the_oldest_go_first_whatever_their_series(self, open_store: OpenAnalyticsStore) -> None:
+        async def scenario(store: AnalyticsStore) -> None:
+            await store.save([document(i, metric=metric) for metric in ("trend", "volatility") for i in (2, 0, 1)])
+            assert await store.delete_analytics_before(START_MS + 9000, limit=4) == 4
+            assert await read(store) == [document(2)]
+            assert await store.documents(BTC, "trend", "1h", ALL) == [document(2, metric="trend")]
 
         using(open_store, scenario)
 
@@ -165,6 +189,10 @@ class AnalyticsStoreContract:
                 await other.delete_analytics_before(START_MS + 99_999, limit=1)
                 seen.append(await store.revision())
                 assert len(set(seen)) == len(seen)
+                await read(store)
+                assert await other.save([]) == 0
+                assert await other.delete_analytics_before(START_MS, limit=1) == 0
+                assert await store.revision() == seen[-1]  # nothing changed
 
         asyncio.run(scenario())
 

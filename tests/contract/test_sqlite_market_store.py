@@ -215,6 +215,25 @@ def test_a_store_opened_while_the_file_is_locked_works_afterwards(tmp_path: Path
     using(lambda: opened(tmp_path, BUSY_MS), scenario)
 
 
+def test_a_revision_that_meets_a_short_lock_is_read_off_the_event_loop(tmp_path: Path) -> None:
+    class Busy:
+        def execute(self, *_: object) -> None:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+            raise error
+
+    async def scenario(store: MarketStore) -> None:
+        assert isinstance(store, SqliteMarketStore)
+        await store.write(Family.TRADES, [trade(1)])
+        revision = await store.revision(Family.TRADES, BTC)
+        file, connection = store._database._poller or pytest.fail("no connection was kept")
+        store._database._poller = (file, Busy())  # type: ignore[assignment]
+        assert await store.revision(Family.TRADES, BTC) == revision
+        store._database._poller = (file, connection)
+
+    using(lambda: opened(tmp_path), scenario)
+
+
 # Disk and power
 
 FULL_DISK = """

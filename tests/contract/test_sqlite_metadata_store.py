@@ -1,6 +1,7 @@
 """The metadata store on a file: the contract, and what only a file can suffer from."""
 
 import asyncio
+import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +15,14 @@ from common.storage.ports import MetadataStore
 from common.storage.sql_metadata.backend import FILE_NAME
 from common.storage.sql_metadata.store import SqlMetadataStore, open_sqlite
 from common.storage.sql_metadata.tables import METADATA
-from tests.contract.metadata_store_contract import MetadataStoreContract, OpenMetadataStore, job, using
+from tests.contract.metadata_store_contract import (
+    BTC,
+    MetadataStoreContract,
+    OpenMetadataStore,
+    health,
+    job,
+    using,
+)
 from tests.support.sqlite_files import locked, running_child
 
 BUSY_MS = 300
@@ -169,3 +177,56 @@ def test_more_calls_than_threads_are_served(tmp_path: Path) -> None:
         assert (await store.jobs())[1] == 40
 
     using(lambda: opened(tmp_path), scenario)
+
+
+def test_first_calls_at_once_all_succeed(tmp_path: Path) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        won = await asyncio.gather(*(store.advance_watermark("first", None, i) for i in range(4)))
+        assert sum(won) == 1
+
+    for number in range(12):
+        using(lambda folder=tmp_path / str(number): opened(folder), scenario)  # type: ignore[misc]
+
+
+def test_instants_and_scores_stand_in_the_file_as_utc_and_decimal_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/Sao_Paulo")
+    time.tzset()
+    try:
+        using(lambda: opened(tmp_path), lambda store: store.save_health([health(0)]))
+        (found,) = using(lambda: opened(tmp_path), lambda store: store.latest_health(BTC))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found == health(0)
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    stored = connection.execute("SELECT timestamp, completeness, quality_score FROM health_metrics").fetchone()
+    connection.close()
+    assert stored == ("2025-10-20 12:00:00.123000", "99.50", "100.00")
+
+
+KILLED = """
+    from common.storage.sql_metadata.store import open_sqlite
+    from tests.contract.metadata_store_contract import audit
+    store = open_sqlite(folder, busy_timeout_ms=5000)
+    for batch in range(10_000):
+        await store.record_audits([audit(batch * 10 + i) for i in range(10)])
+        print(batch, flush=True)
+"""
+
+
+@pytest.mark.parametrize("acknowledged", [1, 17])
+def test_a_killed_process_leaves_whole_batches(tmp_path: Path, acknowledged: int) -> None:
+    child = running_child(KILLED, tmp_path)
+    assert child.stdout is not None
+    for _ in range(acknowledged):
+        child.stdout.readline()
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=10)
+
+    entries = using(lambda: opened(tmp_path), lambda store: store.audits(limit=1_000_000))
+    numbers = sorted(int(entry.audit_id.removeprefix("audit-")) for entry in entries)
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) % 10 == 0
+    assert len(numbers) >= acknowledged * 10

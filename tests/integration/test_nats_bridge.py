@@ -134,7 +134,7 @@ def test_what_can_never_be_processed_is_kept_with_its_reason(
     good = trades(50)
     bad = {
         Reason.NOT_JSON: b"{",
-        Reason.NOT_UTF8: b'{"data": "\xff"}',
+        Reason.NOT_UTF8: b'{"data": {"e": "\xff"}}',
         Reason.NOT_AN_OBJECT: b"[1, 2]",
         Reason.MISSING_FIELD: b'{"data": {"x": 1}}',
         Reason.TOO_LARGE: message("trade", x="y" * 600_000),
@@ -281,7 +281,7 @@ def test_a_consumer_that_cannot_be_used_is_named(server: NatsServer, sink: HttpS
     [
         ("K_SINK", ""),
         ("K_SINK", "localhost:8080"),
-        ("NATS_URL", "not an address://"),
+        ("NATS_URL", "nats://"),
         ("BRIDGE_BATCH_MS", "soon"),
         ("K_CE_OVERRIDES", "[]"),
         ("PETROSA_CLOCK", "yesterday"),

@@ -49,16 +49,19 @@ def nats_server_binary() -> Path:
 
 
 class NatsServer:
-    """One nats-server process; its port and its store survive ``kill`` and ``start``."""
+    """One nats-server process; its port and its store survive ``kill`` and ``start``.
+
+    Attributes:
+        max_payload: largest message in bytes; a change counts from the next start.
+    """
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.port = port or free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self.log = folder / "nats-server.log"
+        self.max_payload = MAX_PAYLOAD_BYTES
         self._config = folder / "nats-server.conf"
-        self._config.write_text(
-            _CONFIG.format(port=self.port, store=folder / "jetstream", max_payload=MAX_PAYLOAD_BYTES)
-        )
+        self._store = folder / "jetstream"
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
 
@@ -75,6 +78,7 @@ class NatsServer:
     def start(self) -> None:
         """Start the process and wait until it is ready to serve."""
         assert not self.running(), "the server runs already"
+        self._config.write_text(_CONFIG.format(port=self.port, store=self._store, max_payload=self.max_payload))
         ready_before = self.log_text().count("Server is ready")
         self._output = self.log.open("ab")
         self._process = subprocess.Popen(
@@ -98,6 +102,11 @@ class NatsServer:
         """Kill the process and start it again on the same port and store."""
         self.kill()
         self.start()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, such as SIGSTOP to freeze the process and SIGCONT to let it go on."""
+        assert self._process is not None, "the server was not started"
+        self._process.send_signal(number)
 
     def log_text(self) -> str:
         """Return all that the server has logged."""

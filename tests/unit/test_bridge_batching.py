@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from common.events import from_http, to_http
 from common.models.dead_letters import Reason, dead_letter
+from common.settings import Settings
 from common.wire.rejected import decode_rejected
 from tests.support.messages import NOW_MS
 from triggers.nats_bridge import acks
 from triggers.nats_bridge.backoff import REDELIVERY
 from triggers.nats_bridge.batch import Batch, RejectedBatch, event_of
 from triggers.nats_bridge.batching import Batcher
-from triggers.nats_bridge.limits import Limits
+from triggers.nats_bridge.limits import Limits, limits_of
 
 
 @dataclass
@@ -56,17 +57,7 @@ class _Scheduler:
 
 
 def _limits(messages: int = 1000, size: int = 100_000) -> Limits:
-    return Limits(
-        batch_messages=messages,
-        batch_bytes=size,
-        batch_s=0.05,
-        in_flight=2,
-        held_messages=10_000,
-        held_bytes=10_000_000,
-        pull_bytes=1_000_000,
-        ack_wait_s=5.0,
-        hold_s=10.0,
-    )
+    return replace(limits_of(Settings()), batch_messages=messages, batch_bytes=size, batch_s=0.05)
 
 
 class _Bench:
@@ -91,6 +82,14 @@ class _Bench:
 def reply(sequence: int, deliveries: int = 1) -> str:
     """Return a reply subject as the server makes it."""
     return f"$JS.ACK.MARKET.bridge.{deliveries}.{sequence}.{sequence}.1760963760000000000.0"
+
+
+def _sealed(kind: str, sequences: list[int], deliveries: int = 1) -> Batch:
+    batch = Batch(kind, 0.0)
+    batch.payloads = [b"{}"] * len(sequences)
+    batch.replies = [reply(sequence, deliveries) for sequence in sequences]
+    batch.seal()
+    return batch
 
 
 def test_a_batch_closes_when_it_is_full() -> None:
@@ -211,15 +210,19 @@ def test_without_one_symbol_for_all_there_is_no_subject(symbols: list[str | None
 
 
 def test_the_same_batch_is_the_same_event_and_another_is_not() -> None:
-    first, again, other, other_kind = (
-        Batch(kind, 0.0) for kind in ("trade", "trade", "trade", "depth")
-    )  # fmt: skip
-    for batch, sequences in ((first, (1, 2)), (again, (1, 2)), (other, (12,)), (other_kind, (1, 2))):
-        for sequence in sequences:
-            batch.payloads.append(b"{}")
-            batch.replies.append(reply(sequence, deliveries=2 if batch is again else 1))
-    assert event_of(first, 1).id == event_of(again, 2).id
-    assert len({event_of(batch, 1).id for batch in (first, other, other_kind)}) == 3
+    event = event_of(_sealed("trade", [1, 2]), 1)
+    again = event_of(_sealed("trade", [1, 2], deliveries=2), 2)
+    assert again.id == event.id
+    assert again.extensions == event.extensions
+    others = [_sealed("trade", [12]), _sealed("trade", [1]), _sealed("trade", [2, 1]), _sealed("depth", [1, 2])]
+    assert len({event.id, *(event_of(batch, 1).id for batch in others)}) == 5
+
+
+def test_sealing_tells_how_many_messages_came_again() -> None:
+    batch = Batch("trade", 0.0)
+    batch.replies = [reply(1), reply(2, deliveries=2), reply(3, deliveries=17)]
+    assert batch.seal() == 2
+    assert batch.sequences == ["1", "2", "3"]
 
 
 @given(count=st.integers(2, 40))
@@ -229,10 +232,13 @@ def test_halving_ends_with_every_message_alone(count: int) -> None:
         bench.add("trade", b"%d" % number)
     parts = bench.batcher.take_open()
     whole = parts[0]
+    whole.seal()
     while any(len(part) > 1 for part in parts):
         parts = [half for part in parts for half in (part.halves() if len(part) > 1 else (part,))]
     assert [raw for part in parts for raw in part.payloads] == whole.payloads
     assert [name for part in parts for name in part.replies] == whole.replies
+    assert [number for part in parts for number in part.sequences] == whole.sequences
+    assert len({event_of(part, 1).id for part in parts}) == count
     assert {part.number for part in parts} == {whole.number}
     assert {event_of(part, 1).subject for part in parts} == {"BTCUSDT"}
 
@@ -243,12 +249,14 @@ def test_half_of_a_rejected_batch_keeps_letters_and_payloads_together() -> None:
         bench.reject(b"{%d" % number, symbol=f"A{number}USDT")
     (batch,) = bench.batcher.take_open()
     assert isinstance(batch, RejectedBatch)
+    batch.seal()
     batch.is_kept = True
     halves = batch.halves()
     assert [len(half) for half in halves] == [2, 3]
     for half in halves:
         assert isinstance(half, RejectedBatch)
         assert half.is_kept
+        assert len(half.sequences) == len(half)
         letters = [decode_rejected(line) for line in half.data().split(b"\n")]
         assert [letter.excerpt.encode() for letter in letters] == half.payloads
         assert half.event_type == "io.petrosa.market.rejected.v1"

@@ -26,7 +26,6 @@ class Limits:
         in_flight: batches at the sink at once.
         held_messages: messages received or asked for, and not settled; above, nothing is pulled.
         held_bytes: the same in bytes of the messages received.
-        pull_bytes: bytes that one pull request may bring.
         ack_wait_s: the server delivers again what it heard nothing of for so long.
         hold_s: how long a batch is kept when the sink fails, before it is given back.
     """
@@ -37,7 +36,6 @@ class Limits:
     in_flight: int
     held_messages: int
     held_bytes: int
-    pull_bytes: int
     ack_wait_s: float
     hold_s: float
 
@@ -62,7 +60,6 @@ def limits_of(settings: Settings) -> Limits:
         in_flight=settings.bridge_batches_in_flight,
         held_messages=batches * settings.bridge_batch_messages + PULL_REQUESTS * PULL_MESSAGES,
         held_bytes=batches * settings.bridge_batch_bytes,
-        pull_bytes=2 * settings.bridge_batch_bytes,
         ack_wait_s=settings.nats_ack_wait_seconds,
         hold_s=2 * settings.nats_ack_wait_seconds,
     )

@@ -1,7 +1,8 @@
 """Asks the server for messages: two requests are kept open on one inbox, and their messages come to one callback.
 
-Pulls are answered with messages, and with status messages that end a request early and tell how many of its messages
-will not come (``Nats-Pending-Messages``). Only the sum over all requests is known, and only the sum is needed.
+Requests are answered with messages, and with status messages that end a request early and tell how many of its
+messages will not come (``Nats-Pending-Messages``). A message does not tell which request it answers: only the sum over
+all requests is known, and only the sum is needed.
 """
 
 import asyncio
@@ -29,6 +30,10 @@ _HEARTBEAT_S: Final = 1.5
 # Nothing at all for so long although requests are open: they are gone, or the server is.
 _SILENCE_S: Final = 2.5 * _HEARTBEAT_S
 _CHECK_S: Final = 0.5
+# Beyond it no request lives on. One that ended exactly at its limit of bytes ended without a word.
+_FORGET_S: Final = _EXPIRES_S + 2.0
+# A request can bring one message of the server's largest size, with its subjects and headers.
+_OVERHEAD_BYTES: Final = 64 * 1024
 _ATTEMPTS_BEFORE_RECONNECT: Final = 2
 _API_TIMEOUT_S: Final = 3.0
 _DRAIN_S: Final = 1.0
@@ -113,6 +118,8 @@ class Puller:
         self._broken = asyncio.Event()
         self._generation = 0
         self._heard = False
+        self._asked_s = 0.0
+        self._max_bytes = 0
         self._wants_single = False
         self._pulling: asyncio.Task[None] | None = None
         self.is_active = False
@@ -167,6 +174,7 @@ class Puller:
         self._generation = self._connection.generation
         async with asyncio.timeout(2 * _API_TIMEOUT_S):
             await provision(client.jetstream(timeout=_API_TIMEOUT_S), self._settings, self._limits)
+        self._max_bytes = client.max_payload + _OVERHEAD_BYTES
         self._inbox = client.new_inbox()
         self._subscription = await client.subscribe(
             f"{self._inbox}.*",
@@ -197,6 +205,8 @@ class Puller:
                 heard_s = loop.time()
             elif loop.time() - heard_s > _SILENCE_S:
                 self._break("the server is silent")
+            if loop.time() - self._asked_s > _FORGET_S:
+                self._ledger.forget()
             await self.pull()
 
     async def _end(self) -> None:
@@ -228,8 +238,9 @@ class Puller:
         single, self._wants_single = self._wants_single, False
         if single:
             count = 1
-        body = request_body(count, None if single else self._limits.pull_bytes)
+        body = request_body(count, None if single else self._max_bytes)
         self._ledger.asked(count)
+        self._asked_s = asyncio.get_running_loop().time()
         await self._connection.connected_client().publish(self._next, body, reply=f"{self._inbox}.1")
 
     def _on_direct(self, raw: bytes, reply: str) -> None:

@@ -86,10 +86,12 @@ class SqliteBackend:
             StoreUnavailable: the file was there before and is missing.
             ConfigurationError: the file was written by a newer version of this program.
         """
-        found = files.identity(self._path)
-        if found is not None and found == self._prepared:
+        if self._is_prepared(files.identity(self._path)):
             return
         with self._preparing:
+            found = files.identity(self._path)  # anew: another thread may have made the file meanwhile
+            if self._is_prepared(found):
+                return
             if found is None and self._prepared is not None:
                 raise files.missing(self._path)
             files.make_folder(self._path)
@@ -98,6 +100,9 @@ class SqliteBackend:
             if not is_current:
                 self._create_tables()
             self._prepared = files.identity(self._path)
+
+    def _is_prepared(self, found: files.FileIdentity | None) -> bool:
+        return found is not None and found == self._prepared
 
     def _create_tables(self) -> None:
         with self.engine.execution_options(**{WRITES: True}).begin() as connection:

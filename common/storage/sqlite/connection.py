@@ -73,17 +73,19 @@ class Database:
     async def poll(self, statement: str, values: Sequence[str] = ()) -> tuple[int, int]:
         """Return the one number that ``statement`` selects, and a count that changes with its connection.
 
-        It runs on the event loop, because it takes microseconds and never waits for a lock.
+        It runs on the event loop, because it takes microseconds and does not wait there for a lock.
 
         Raises:
-            StoreUnavailable: the file could not be read at once.
+            StoreUnavailable: the file could not be read.
         """
         await self._ready()
         try:
-            value: int = self._polling_connection().execute(statement, values).fetchone()[0]
+            value = _number(self._polling_connection(), statement, values)
         except sqlite3.Error as error:
-            self._close_poller()
-            raise self._translated(error) from error
+            if faults.breaks_connection(error):
+                self._close_poller()
+                raise self._translated(error) from error
+            value = await self.read(partial(_number, statement=statement, values=values))
         return self._polls_opened, value
 
     async def prove_writable(self) -> None:
@@ -231,6 +233,11 @@ class Database:
         poller, self._poller = self._poller, None
         if poller is not None:
             poller[1].close()
+
+
+def _number(connection: sqlite3.Connection, statement: str, values: Sequence[str]) -> int:
+    value: int = connection.execute(statement, values).fetchone()[0]
+    return value
 
 
 async def _in_thread(executor: Executor, call: Callable[[], T]) -> T:

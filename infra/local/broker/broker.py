@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_DEAD_LETTER_WAIT_S: Final = 30.0
 _RETRY_S: Final = 1.0
+_SETTLE_S: Final = 1.0
 _GRACE_S: Final = 3.0
 
 
@@ -63,14 +64,16 @@ class Broker:
     async def run(self) -> None:
         """Open the store, deliver what an earlier broker had not, and whatever turns up later; until cancelled."""
         await self._store.open()
+        settle_s = 0.0
         while True:
             self._store.is_in_doubt.clear()
             try:
-                await self._resume()
+                await self._resume(settle_s)
                 self._is_open = True
             except TemporaryError as error:
                 log.warning("undelivered events cannot be read yet", extra={"error": str(error)})
                 self._store.is_in_doubt.set()
+            settle_s = _SETTLE_S
             await asyncio.sleep(_RETRY_S)
             await self._store.is_in_doubt.wait()
 
@@ -123,9 +126,9 @@ class Broker:
         if errors:
             raise errors[0]
 
-    async def _resume(self) -> None:
+    async def _resume(self, settle_s: float) -> None:
         count = 0
-        async for event in self._store.left_over():
+        async for event in self._store.left_over(settle_s=settle_s):
             if event.trigger in self._routes:
                 count += 1
                 self._begin(event)

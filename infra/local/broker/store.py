@@ -69,6 +69,7 @@ class EventStore:
         self._jetstream = JetStreamContext(self._client, timeout=_REQUEST_TIMEOUT_S)
         self._created: datetime | None = None
         self._held: set[int] = set()
+        self._unsettled: set[asyncio.Future[None]] = set()
         self._deletes = asyncio.Semaphore(_DELETES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_in_doubt = asyncio.Event()
@@ -106,14 +107,19 @@ class EventStore:
         if not self.is_connected:
             raise TemporaryError("the broker's NATS server is away", retry_after_s=1)
         payload = msgspec.msgpack.encode(message)
+        settled = asyncio.get_running_loop().create_future()
+        self._unsettled.add(settled)
         try:
             ack = await self._jetstream.publish(self._prefix + trigger, payload)
+            self._held.add(ack.seq)
         except MaxPayloadError as error:
             raise too_large(self.max_payload) from error
         except _FAULTS as error:
             self.is_in_doubt.set()
             raise TemporaryError(f"the event could not be kept: {type(error).__name__}", retry_after_s=1) from error
-        self._held.add(ack.seq)
+        finally:
+            self._unsettled.discard(settled)
+            settled.set_result(None)
         return StoredEvent(trigger, message, ack.seq, self._created)
 
     def forget(self, event: StoredEvent) -> None:
@@ -122,20 +128,25 @@ class EventStore:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def left_over(self) -> AsyncIterator[StoredEvent]:
+    async def left_over(self, *, settle_s: float = 0.0) -> AsyncIterator[StoredEvent]:
         """Yield what is in the stream and not held by this process, oldest first.
+
+        Args:
+            settle_s: time for the server to write what it has received.
 
         Raises:
             TemporaryError: the server does not answer.
         """
         try:
-            info = await self._jetstream.stream_info(STREAM)
-            # A publish that is under way now is settled after this wait: its event is held, or nobody knows of it.
-            await asyncio.sleep(_REQUEST_TIMEOUT_S if self._held else 0)
+            await self._jetstream.stream_info(STREAM)  # once it answers, it has received all that was sent before
+            await asyncio.sleep(settle_s)
+            last = (await self._jetstream.stream_info(STREAM)).state.last_seq
+            if self._unsettled:  # whose events may be among these, but are not held yet
+                await asyncio.wait(set(self._unsettled))
             sequence = 0
-            while sequence < info.state.last_seq:
+            while sequence < last:
                 event = await self._next(sequence + 1)
-                if event is None or event.sequence > info.state.last_seq:
+                if event is None or event.sequence > last:
                     return
                 sequence = event.sequence
                 if sequence not in self._held:
