@@ -5,10 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# Settings of `make run`, by environment or on the make line (README, "Configuration").
-export FEED ?= simulate
-RUN_SETTINGS := PETROSA_HTTP_PORT PETROSA_NATS_PORT NATS_URL PETROSA_DATA_DIR PETROSA_CLOCK PETROSA_MARKET
-export $(RUN_SETTINGS)
+# Settings of `make run` come by environment or on the make line (README, "Configuration"); make passes both on.
+FEED ?= simulate
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test run test bench lint format types replay simulate tick lock clean

@@ -29,7 +29,9 @@ def duration_ms(text: str) -> int:
 class Settings(BaseSettings):
     """The configuration of a process. Fields carry the variable's name in lower case."""
 
-    model_config = SettingsConfigDict(env_prefix="", case_sensitive=False, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="", case_sensitive=False, env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     # Process
     environment: str = "production"

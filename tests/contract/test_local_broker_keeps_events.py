@@ -1,5 +1,7 @@
 """The one-machine broker loses nothing: killed, without its NATS server, with subscribers and sinks that are away."""
 
+import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -87,30 +89,33 @@ def test_a_killed_broker_delivers_after_its_restart_what_it_had_taken(
 
 def test_kills_at_any_moment_lose_nothing_that_was_taken(tmp_path: Path, nats: NatsServer, sinks: Subscribers) -> None:
     taken: list[str] = []
+
+    def send(broker: LocalBroker, prefix: str, ended: threading.Event) -> None:
+        with httpx.Client(timeout=30) as client:
+            for number in itertools.count():
+                if ended.is_set():
+                    return
+                identity = f"{prefix}-{number}"
+                with contextlib.suppress(httpx.TransportError):
+                    if client.post(broker.url, headers={**HEADERS, "ce-id": identity}).status_code == 202:
+                        taken.append(identity)
+
     with local_broker(tmp_path, nats.url, {"any": taking(sinks.url("any"))}) as broker:
         for round_number in range(3):
             ended = threading.Event()
-
-            def send(prefix: str, ended: threading.Event = ended) -> None:
-                number = 0
-                while not ended.is_set():
-                    number += 1
-                    try:
-                        if post(broker, f"{prefix}-{number}").status_code == 202:
-                            taken.append(f"{prefix}-{number}")
-                    except httpx.TransportError:
-                        time.sleep(0.01)
-
-            threads = [threading.Thread(target=send, args=(f"any-{round_number}-{name}",)) for name in "ab"]
+            before = len(taken)
+            threads = [
+                threading.Thread(target=send, args=(broker, f"any-{round_number}-{name}", ended)) for name in "abcd"
+            ]
             for thread in threads:
                 thread.start()
-            time.sleep(0.2 + 0.13 * round_number)
+            while len(taken) < before + 20 + 7 * round_number:
+                time.sleep(0.001)
             broker.kill()
             ended.set()
             for thread in threads:
                 thread.join()
             broker.start()
-        assert len(taken) > 20
         wait_until_empty(broker, "any")
     assert set(taken) <= {request.attribute("id") for request in sinks.received("any")}
 
@@ -265,12 +270,19 @@ def test_one_bad_event_does_not_block_the_others_of_its_trigger(
 def test_a_subscriber_gets_no_more_at_once_than_it_declares(
     tmp_path: Path, nats: NatsServer, sinks: Subscribers
 ) -> None:
-    sinks.answer_with("narrow", lambda _: Reply(after_s=0.05))
+    gate = threading.Event()
+
+    def wait(_: Received) -> Reply:
+        gate.wait(20)
+        return Reply()
+
+    sinks.answer_with("narrow", wait)
     trigger = {**taking(""), "subscriber": _service("narrow")}
     addresses = {"narrow": sinks.url("narrow")}
     with local_broker(tmp_path, nats.url, {"narrow": trigger}, services={"narrow": 3}, addresses=addresses) as broker:
         for number in range(20):
             post(broker, f"narrow-{number}")
+        gate.set()
         wait_until_empty(broker, "narrow")
     assert len(sinks.received("narrow")) == 20
     assert sinks.most_at_once["narrow"] == 3

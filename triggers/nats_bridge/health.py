@@ -63,7 +63,15 @@ class HealthServer(uvicorn.Server):
 def health_server(app: ASGIApp) -> HealthServer:
     """Return a server of ``app`` for ``serve(sockets=[...])``."""
     return HealthServer(
-        uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app,
+            interface="asgi3",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
     )
 
 
