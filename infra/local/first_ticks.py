@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerInfo
 
 from common.events import Event, types
+from infra.local.broker.store import STREAM as BROKER_STREAM
 from infra.local.observation import read_feed
 from infra.local.waiting import until
 
@@ -64,21 +65,27 @@ async def history_is_stored(feed_file: Path, nats_url: str, market_stream: str, 
 
 
 async def _consumed(nats_url: str, market_stream: str) -> None:
-    """Wait until every consumer has acknowledged what its stream held by now; then the same for the other streams."""
+    """Wait until the bridge has handed on what the market's stream holds by now, and the broker has delivered it."""
     client = Client()
     await client.connect(nats_url, max_reconnect_attempts=-1, error_cb=_quiet)
     try:
+        last = (await client.jsm().stream_info(market_stream)).state.last_seq
+        await until(partial(_is_read, client, market_stream, last), every_s=_POLL_S)
         # What the bridge hands on lies in the broker's stream before it is acknowledged to the market's.
-        others = [info.config.name or "" for info in await client.jsm().streams_info()]
-        for name in dict.fromkeys((market_stream, *others)):
-            last = (await client.jsm().stream_info(name)).state.last_seq
-            await until(partial(_is_read, client, name, last), every_s=_POLL_S)
+        last = (await client.jsm().stream_info(BROKER_STREAM)).state.last_seq
+        await until(partial(_is_delivered, client, last), every_s=_POLL_S)
     finally:
         await client.close()
 
 
 async def _is_read(client: Client, stream: str, last_sequence: int) -> bool:
     return all(_has_read(consumer, last_sequence) for consumer in await client.jsm().consumers_info(stream))
+
+
+async def _is_delivered(client: Client, last_sequence: int) -> bool:
+    """The broker removes from its stream what was delivered."""
+    state = (await client.jsm().stream_info(BROKER_STREAM)).state
+    return state.messages == 0 or state.first_seq > last_sequence
 
 
 def _has_read(consumer: ConsumerInfo, last_sequence: int) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import nats
 from nats.js.api import AckPolicy, ConsumerConfig
 
+from infra.local.broker.store import STREAM as BROKER_STREAM
 from infra.local.first_ticks import history_is_stored
 from tests.support.nats import nats_server
 
@@ -20,6 +21,8 @@ def test_history_counts_as_stored_when_published_and_acknowledged(tmp_path: Path
         client = await nats.connect(url)
         jetstream = client.jetstream()
         await jetstream.add_stream(name=STREAM, subjects=["market"])
+        await jetstream.add_stream(name=BROKER_STREAM, subjects=["broker"])
+        kept = await jetstream.publish("broker", b"an event on its way")
         config = ConsumerConfig(durable_name="bridge", ack_policy=AckPolicy.EXPLICIT)
         subscription = await jetstream.pull_subscribe("market", "bridge", stream=STREAM, config=config)
         for number in range(20):
@@ -39,6 +42,10 @@ def test_history_counts_as_stored_when_published_and_acknowledged(tmp_path: Path
         assert not waiting.done(), "a message of the history is not acknowledged"
 
         await last.ack()
+        await asyncio.sleep(0.7)
+        assert not waiting.done(), "an event is not delivered"
+
+        await jetstream.delete_msg(BROKER_STREAM, kept.seq)
         assert await waiting
         await client.close()
 

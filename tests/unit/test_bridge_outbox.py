@@ -119,9 +119,11 @@ def test_no_more_than_allowed_are_out_and_the_oldest_goes_first() -> None:
         await world.until(lambda: len(gates) == 2)
         await asyncio.sleep(0.02)
         assert world.outbox.in_flight == 2
-        for done in range(3):
-            gates[done].set()
-            await world.until(lambda done=done: len(gates) == done + 3)
+        for gate in gates[:2]:
+            gate.set()
+        await world.until(lambda: len(gates) == 4)
+        gates[2].set()
+        await world.until(lambda: len(gates) == 5)
         assert world.posted[2:] == [[b"0"], [b"1"], [b"2"]]
         for gate in gates:
             gate.set()
