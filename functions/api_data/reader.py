@@ -14,6 +14,7 @@ from common.times import to_iso
 from functions.api_data import series as kinds
 from functions.api_data.answers import Answers, Validity
 from functions.api_data.queries import CandlesQuery, PairQuery, SeriesQuery, TradesQuery
+from functions.api_data.revision import SharedRevisions
 from functions.api_data.series import Kind, SeriesId, completeness
 
 _KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -40,6 +41,7 @@ class MarketReader:
         self._store = store
         self._clock = clock
         self._answers = Answers(kept_bytes)
+        self._revisions = SharedRevisions(store)
 
     async def candles(self, query: CandlesQuery) -> bytes:
         """Return candles by open time, the open one included."""
@@ -91,7 +93,7 @@ class MarketReader:
     async def _rows(self, kind: Kind[Any], query: SeriesQuery) -> bytes:
         now_ms = self._clock.now_ms()
         end_ms = now_ms if query.end is None else query.end
-        revision = await self._store.revision(kind.family, query.pair, getattr(query, "period", None))
+        revision = await self._revisions.current((kind.family, query.pair, getattr(query, "period", None)))
         key = (kind.family, query)
         text = self._answers.get(key, revision, now_ms)
         if text is None:

@@ -228,3 +228,19 @@ def test_answers_of_an_older_revision_are_gone() -> None:
     assert answers.get("a", 2, 0) is None
     answers.put("a", 1, b"late", Validity())
     assert answers.get("a", 2, 0) is None
+
+
+def test_requests_that_arrived_together_ask_for_the_revision_once() -> None:
+    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+    reader = reader_on(store, clock)
+
+    async def run() -> list[int]:
+        await reader.candles(NEWEST)
+        polls = []
+        for _ in range(2):
+            before = store.polls
+            await asyncio.gather(*(reader.candles(NEWEST) for _ in range(5)))
+            polls.append(store.polls - before)
+        return polls
+
+    assert asyncio.run(run()) == [1, 1]
