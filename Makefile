@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FEED ?= simulate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test bench lint format types replay simulate tick lock clean
+.PHONY: help setup setup-test run test test-servers bench lint format types replay simulate tick lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,8 +37,11 @@ run: setup ## Start the whole system on http://127.0.0.1:8080 (Ctrl-C stops it)
 	@exec $(BIN)/petrosa run --feed "$(FEED)" $(if $(ISOLATE),--isolate)
 
 test: setup-test ## Run the whole suite, with lint and types before it
-	@$(MAKE) --no-print-directory lint types
+	@$(MAKE) --no-print-directory lint types test-servers
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+test-servers: setup-test ## Make ready the database servers of the tests (PETROSA_TEST_SERVERS=required: or fail)
+	@$(BIN)/python -m tests.support.servers.prepare
 
 bench: setup-test ## Measure against the budgets (ONLY=name for one)
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
@@ -70,5 +73,5 @@ lock: setup-test ## Renew the locks from pyproject.toml
 	    --upgrade $$([ $$kind = run ] && echo -c infra/locks/test.lock) -o infra/locks/$$kind.lock; done
 
 clean: ## Remove the environment, the state and all caches
-	rm -rf $(VENV) .petrosa .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .petrosa .petrosa-test .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -65,12 +65,27 @@ class Settings(BaseSettings):
     # Stores
     petrosa_data_dir: Path = Path(".petrosa/default")
     mongodb_url: str | None = None
-    mysql_uri: str | None = None
+    mongodb_host: str | None = None
+    mongodb_port: int = 27017
+    mongodb_user: str = ""
+    mongodb_password: str = ""
+    mongodb_db: str = "petrosa_data_manager"
+    mongodb_timeout_ms: int = Field(default=5000, ge=100)
+    mongodb_server_selection_timeout_ms: int = Field(default=2000, ge=100)
+    mongodb_min_pool_size: int = Field(default=5, ge=0)
+    mongodb_max_pool_size: int = Field(default=15, ge=1)
+    mysql_uri: str | None = Field(default=None, repr=False)
     mysql_host: str | None = None
     mysql_port: int = 3306
     mysql_user: str = "root"
-    mysql_password: str = ""
+    mysql_password: str = Field(default="", repr=False)
     mysql_db: str = "petrosa_data_manager"
+    mysql_pool_size: int = Field(default=5, ge=1)
+    mysql_max_overflow: int = Field(default=10, ge=0)
+    mysql_pool_timeout_seconds: float = Field(default=5.0, gt=0)
+    mysql_pool_recycle_seconds: int = Field(default=1800, ge=1)
+    mysql_connect_timeout_seconds: int = Field(default=3, ge=1)
+    mysql_timeout_seconds: int = Field(default=4, ge=2)
     store_busy_timeout_ms: int = Field(default=2000, ge=0)
     circuit_breaker_failure_threshold: int = Field(default=5, ge=1)
     circuit_breaker_recovery_timeout: int = Field(default=60, ge=1)
@@ -154,6 +169,14 @@ class Settings(BaseSettings):
             return None
         duration_ms(value)
         return value
+
+    @property
+    def mongodb_address(self) -> str | None:
+        """The market data server's address: ``MONGODB_URL``, or built from its parts when ``MONGODB_HOST`` is set."""
+        if self.mongodb_url or not self.mongodb_host:
+            return self.mongodb_url
+        account = f"{quote(self.mongodb_user, safe='')}:{quote(self.mongodb_password, safe='')}@"
+        return f"mongodb://{account if self.mongodb_user else ''}{self.mongodb_host}:{self.mongodb_port}/"
 
     @property
     def mysql_url(self) -> str | None:

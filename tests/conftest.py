@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.support.servers.fixtures"]
+
 _DEFAULT = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
@@ -20,7 +22,7 @@ def recorded_data() -> Path:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the person who runs the tests must not decide their outcome."""
-    kept = {"PETROSA_TEST_DATA", "PETROSA_TEST_MONGODB_URL", "PETROSA_TEST_MYSQL_URL"}
+    kept = {"PETROSA_TEST_DATA", "PETROSA_TEST_MONGODB_URL", "PETROSA_TEST_MYSQL_URL", "PETROSA_TEST_SERVERS"}
     for name in list(os.environ):
         if name.startswith(("PETROSA_", "NATS_", "MONGODB_", "MYSQL_", "BRIDGE_", "OTEL_")) and name not in kept:
             monkeypatch.delenv(name)

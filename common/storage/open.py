@@ -26,12 +26,17 @@ async def open_market_store(settings: Settings) -> MarketStore:
     """Open the store of market data and dead letters.
 
     Raises:
-        ConfigurationError: the settings ask for an adapter that is not there.
+        ConfigurationError: the address of the server is not usable.
     """
-    _refuse_mongodb(settings)
-    from common.storage.sqlite.market import SqliteMarketStore
+    store: MarketStore
+    if settings.mongodb_address:
+        from common.storage.mongodb import opening
 
-    store = SqliteMarketStore(settings.petrosa_data_dir, busy_timeout_ms=settings.store_busy_timeout_ms)
+        store = opening.open_market(settings, settings.mongodb_address)
+    else:
+        from common.storage.sqlite.market import SqliteMarketStore
+
+        store = SqliteMarketStore(settings.petrosa_data_dir, busy_timeout_ms=settings.store_busy_timeout_ms)
     return await _opened(store, "market_store", settings)
 
 
@@ -39,12 +44,17 @@ async def open_analytics_store(settings: Settings) -> AnalyticsStore:
     """Open the store of computed documents.
 
     Raises:
-        ConfigurationError: the settings ask for an adapter that is not there.
+        ConfigurationError: the address of the server is not usable.
     """
-    _refuse_mongodb(settings)
-    from common.storage.sqlite.analytics import SqliteAnalyticsStore
+    store: AnalyticsStore
+    if settings.mongodb_address:
+        from common.storage.mongodb import opening
 
-    store = SqliteAnalyticsStore(settings.petrosa_data_dir, busy_timeout_ms=settings.store_busy_timeout_ms)
+        store = opening.open_analytics(settings, settings.mongodb_address)
+    else:
+        from common.storage.sqlite.analytics import SqliteAnalyticsStore
+
+        store = SqliteAnalyticsStore(settings.petrosa_data_dir, busy_timeout_ms=settings.store_busy_timeout_ms)
     return await _opened(store, "analytics_store", settings)
 
 
@@ -52,24 +62,16 @@ async def open_metadata_store(settings: Settings) -> MetadataStore:
     """Open the store of the catalog, audits, health scores, jobs and watermarks.
 
     Raises:
-        ConfigurationError: the settings ask for an adapter that is not there.
+        ConfigurationError: the settings name a server that can never be used as they are.
     """
     if settings.mysql_url is not None:
-        raise ConfigurationError(
-            "MYSQL_URI and MYSQL_HOST were set, but the MySQL adapter is not part of this build: "
-            "unset them to use the embedded store"
-        )
+        from common.storage.sql_metadata.mysql import open_mysql
+
+        return await _opened(open_mysql(settings), "metadata_store", settings)
     from common.storage.sql_metadata.store import open_sqlite
 
     store = open_sqlite(settings.petrosa_data_dir, busy_timeout_ms=settings.store_busy_timeout_ms)
     return await _opened(store, "metadata_store", settings)
-
-
-def _refuse_mongodb(settings: Settings) -> None:
-    if settings.mongodb_url:
-        raise ConfigurationError(
-            "MONGODB_URL was set, but the MongoDB adapter is not part of this build: unset it to use the embedded store"
-        )
 
 
 async def _opened(store: S, name: str, settings: Settings) -> S:

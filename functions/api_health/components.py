@@ -32,7 +32,7 @@ async def component_states(resources: Resources, *, timeout_s: float = ANSWER_TI
     return {
         "nats": nats,
         "mysql": metadata if settings.mysql_url else State.NOT_CONFIGURED,
-        "mongodb": market if settings.mongodb_url else State.NOT_CONFIGURED,
+        "mongodb": market if settings.mongodb_address else State.NOT_CONFIGURED,
         "market_store": market,
         "metadata_store": metadata,
         "auditor": auditor,

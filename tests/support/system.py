@@ -28,6 +28,7 @@ from infra.local.run_record import PartRecord, RunRecord, read_record
 
 STOP_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.05
+_LOG_LINES_SHOWN: Final = 15
 
 
 class System:
@@ -78,8 +79,18 @@ class System:
         deadline_s = time.monotonic() + within_s
         while not condition():
             assert self.process.poll() is None, f"the runner has ended:\n{self.output()}"
-            assert time.monotonic() < deadline_s, f"{otherwise} within {within_s} s; logs: {self.state_dir / 'logs'}"
+            assert time.monotonic() < deadline_s, f"{otherwise} within {within_s} s\n{self.diagnosis()}"
             time.sleep(_POLL_SECONDS)
+
+    def diagnosis(self) -> str:
+        """Return the state of every part and the end of its log, for the report of a failed test."""
+        parts = self.record.parts.items()
+        states = [f"{name}: {part.state}, pid {part.pid}, {part.restarts} restarts" for name, part in parts]
+        logs = [
+            f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
+            for path in sorted((self.state_dir / "logs").glob("*"))
+        ]
+        return "\n".join([*states, *logs])
 
     def get(self, path: str) -> httpx.Response:
         """Ask the single origin."""

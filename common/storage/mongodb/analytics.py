@@ -1,0 +1,153 @@
+"""The analytics store on MongoDB: computed documents, one collection per symbol and metric.
+
+A document's fields stand at its top level, as readers of the original system expect them, with the keys of the
+document (symbol, metric, timeframe, ``as_of``, and ``timestamp``, when it was computed) beside them.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pymongo import DESCENDING, ReplaceOne
+
+from common.analytics.metrics import MARKET
+from common.clock import Clock
+from common.errors import StoreUnavailable
+from common.storage.mongodb import deletion, reading
+from common.storage.mongodb.bodies import body_of, stored_body
+from common.storage.mongodb.connection import Collection, Connection, all_of, faults
+from common.storage.mongodb.documents import Document
+from common.storage.mongodb.schema import ANALYTICS, Ages, Indexes
+from common.storage.mongodb.times import instant_ms, stored_instant
+from common.storage.ports import AnalyticsDocument, Window
+
+_PREFIX: Final = f"{ANALYTICS}_"
+# What the body says itself where its fields and the document's keys differ: the fields that it lacks, and its own
+# values of the others.
+_LACKING: Final = "lacking_fields"
+_OWN: Final = "own_fields"
+_INTERNAL: Final = frozenset({"_id", "stored_at", _LACKING, _OWN})
+
+
+class MongoAnalyticsStore:
+    """``AnalyticsStore`` on MongoDB.
+
+    Args:
+        connection: the database; closed with the store.
+        ages: at which age documents are removed.
+        clock: tells when a document was stored. It must be that of the server, whose TTL monitor compares with it.
+    """
+
+    def __init__(self, connection: Connection, ages: Ages, clock: Clock) -> None:
+        self._connection = connection
+        self._indexes = Indexes(connection, ages)
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """Name of the store in answers."""
+        return "mongodb"
+
+    async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
+        """Store documents, replacing those of the same key; returns how many were written."""
+        now_ms = self._clock.now_ms()
+        parts: defaultdict[str, dict[str, Document]] = defaultdict(dict)
+        for document in documents:
+            stored = _stored(document, now_ms)
+            parts[_collection_name(document.symbol, document.metric)][stored["_id"]] = stored
+        try:
+            await all_of(self._replace(name, list(part.values())) for name, part in parts.items())
+        except StoreUnavailable:
+            self._indexes.forget()
+            raise
+        return len(documents)
+
+    async def _replace(self, name: str, documents: Sequence[Document]) -> None:
+        collection = await self._indexes.of_analytics(name)
+        replacements = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+        with faults():
+            await collection.bulk_write(replacements, ordered=False)
+
+    async def documents(
+        self, symbol: str, metric: str, timeframe: str | None, window: Window
+    ) -> list[AnalyticsDocument]:
+        """Read documents by ``as_of_ms``."""
+        collection = self._connection.collection(_collection_name(symbol, metric))
+        found = await reading.page(collection, {"timeframe": timeframe}, ["as_of"], window, "as_of")
+        return [_document(symbol, metric, timeframe, stored) for stored in found]
+
+    async def count_documents(
+        self,
+        symbol: str,
+        metric: str,
+        timeframe: str | None,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+    ) -> int:
+        """Count the documents of a range of ``as_of_ms``."""
+        collection = self._connection.collection(_collection_name(symbol, metric))
+        condition = {"timeframe": timeframe, **reading.time_range(start_ms, end_ms, "as_of")}
+        with faults():
+            return await collection.count_documents(condition)
+
+    async def newest_as_of(self, metric: str | None = None) -> int | None:
+        """Return when the newest document (of a metric) was computed, or nothing."""
+        collections = await self._collections(metric)
+        times = await all_of(reading.end_of(collection, DESCENDING) for collection in collections)
+        return max((time_ms for time_ms in times if time_ms is not None), default=None)
+
+    async def revision(self) -> object | None:
+        """Return nothing: the server keeps no count of changes."""
+        return None
+
+    async def delete_analytics_before(self, cutoff_ms: int, *, limit: int) -> int:
+        """Delete at most ``limit`` documents as of a time before ``cutoff_ms``, the oldest first."""
+        return await deletion.delete_before(await self._collections(None), cutoff_ms, limit, field="as_of")
+
+    async def ping(self, *, write: bool = False) -> None:
+        """Ask the server; with ``write``, write a document of its own."""
+        await self._connection.ping(write=write)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._connection.close()
+
+    async def _collections(self, metric: str | None) -> list[Collection]:
+        names = await self._connection.collection_names()
+        return [
+            self._connection.collection(name)
+            for name in names
+            if name.startswith(_PREFIX) and (metric is None or name.removeprefix(ANALYTICS).endswith(f"_{metric}"))
+        ]
+
+
+def _collection_name(symbol: str, metric: str) -> str:
+    return f"{_PREFIX}{metric}" if symbol == MARKET else f"{_PREFIX}{symbol}_{metric}"
+
+
+def _stored(document: AnalyticsDocument, stored_at_ms: int) -> Document:
+    keys: Document = {
+        "symbol": document.symbol,
+        "metric": document.metric,
+        "timeframe": document.timeframe,
+        "timestamp": stored_instant(document.computed_at_ms),
+        "as_of": stored_instant(document.as_of_ms),
+    }
+    body: Document = stored_body(document.body)
+    return {
+        "_id": f"{document.symbol}_{document.timeframe or 'all'}_{document.as_of_ms}",
+        **body,
+        **keys,
+        "stored_at": stored_instant(stored_at_ms),
+        _LACKING: [name for name in keys if name not in body],
+        _OWN: {name: body[name] for name, value in keys.items() if name in body and body[name] != value},
+    }
+
+
+def _document(symbol: str, metric: str, timeframe: str | None, stored: Document) -> AnalyticsDocument:
+    hidden = _INTERNAL.union(stored[_LACKING])
+    body: dict[str, Any] = {name: body_of(value) for name, value in stored.items() if name not in hidden}
+    body |= body_of(stored[_OWN])
+    as_of_ms, computed_at_ms = instant_ms(stored["as_of"]), instant_ms(stored["timestamp"])
+    return AnalyticsDocument(symbol, metric, timeframe, as_of_ms, computed_at_ms, body)

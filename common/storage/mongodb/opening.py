@@ -1,0 +1,51 @@
+"""Opens the stores on the MongoDB that the settings name."""
+
+from typing import Final
+
+from common.clock import SystemClock
+from common.models.rows import Family
+from common.settings import Settings, duration_ms
+from common.storage.mongodb.analytics import MongoAnalyticsStore
+from common.storage.mongodb.connection import Connection, ConnectionOptions
+from common.storage.mongodb.market import MongoMarketStore
+from common.storage.mongodb.schema import ANALYTICS, DEAD_LETTERS, Ages
+
+_AGES: Final = {
+    Family.TRADES: "petrosa_retention_trade",
+    Family.AGG_TRADES: "petrosa_retention_trade",
+    Family.TICKERS: "petrosa_retention_ticker",
+    Family.DEPTH: "petrosa_retention_depth",
+    Family.MARK_PRICES: "petrosa_retention_markprice",
+    Family.FUNDING_RATES: "petrosa_retention_funding",
+    Family.CANDLES: "petrosa_retention_candle",
+    DEAD_LETTERS: "petrosa_retention_dead_letter",
+    ANALYTICS: "petrosa_retention_analytics",
+}
+
+
+def open_market(settings: Settings, url: str) -> MongoMarketStore:
+    """Return the market store. The clock is the machine's own: the server's TTL monitor knows no other day."""
+    return MongoMarketStore(_connection(settings, url), _ages(settings), SystemClock())
+
+
+def open_analytics(settings: Settings, url: str) -> MongoAnalyticsStore:
+    """Return the analytics store."""
+    return MongoAnalyticsStore(_connection(settings, url), _ages(settings), SystemClock())
+
+
+def _connection(settings: Settings, url: str) -> Connection:
+    return Connection(
+        ConnectionOptions(
+            url=url,
+            database=settings.mongodb_db,
+            timeout_ms=settings.mongodb_timeout_ms,
+            selection_timeout_ms=settings.mongodb_server_selection_timeout_ms,
+            min_pool_size=settings.mongodb_min_pool_size,
+            max_pool_size=settings.mongodb_max_pool_size,
+        )
+    )
+
+
+def _ages(settings: Settings) -> Ages:
+    ages = {kind: getattr(settings, setting) for kind, setting in _AGES.items()}
+    return {kind: duration_ms(age) for kind, age in ages.items() if age is not None}

@@ -1,0 +1,131 @@
+"""What a batch does to a collection: facts are inserted, competing rows are compared and exchanged.
+
+No transaction spans documents, so a batch that is cut off in the middle is stored in part; sent again, it adds the
+rest.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import InsertOne, ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from common.errors import StoreUnavailable
+from common.models.rows import CandleRow, Family, FundingRow
+from common.storage.mongodb.connection import Collection, duplicates, faults
+from common.storage.mongodb.documents import SHAPES, Document, Shape, stored_at, timed_id, version
+from common.storage.precedence import CANDLES, FUNDING, Ordered, Precedence, Replacement
+
+# Rows that compete are keyed by symbol and time.
+Row = TypeVar("Row", CandleRow, FundingRow)
+
+Operation = InsertOne[RawBSONDocument] | ReplaceOne[RawBSONDocument]
+
+_ROUNDS: Final = 50  # more than there can be writers of one candle
+
+
+class Changed(NamedTuple):
+    """How many rows a write added and how many it changed."""
+
+    inserted: int = 0
+    updated: int = 0
+
+
+async def insert(collection: Collection, documents: Sequence[Document | RawBSONDocument]) -> int:
+    """Insert documents whose key is new and return how many there were."""
+    with faults():
+        try:
+            await collection.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            return len(documents) - len(duplicates(error))
+    return len(documents)
+
+
+class Contest(Generic[Row]):
+    """A family whose rows compete: the greatest of a key stays, by ``common.storage.precedence``.
+
+    Every document counts its writes in ``version``. A row replaces exactly the version it was compared with; when
+    another writer was faster, the replacement becomes an insert of a key that exists, which is refused, and the row
+    is compared once more.
+    """
+
+    def __init__(self, shape: Shape, precedence: Precedence[Row]) -> None:
+        self._shape = shape
+        self._precedence: Precedence[Row] = precedence
+
+    async def store(self, collection: Collection, rows: Iterable[Row], stored_at_ms: int) -> Changed:
+        """Store the winners.
+
+        Raises:
+            StoreUnavailable: the server was away, or other writers were always faster.
+        """
+        pending = self._precedence.winners(rows)
+        inserted = updated = 0
+        for _ in range(_ROUNDS):
+            attempts = await self._attempts(collection, pending, stored_at_ms)
+            lost = await _exchange(collection, [attempt.operation for attempt in attempts])
+            won = [attempt.replacement for position, attempt in enumerate(attempts) if position not in lost]
+            inserted += sum(replacement.is_new for replacement in won)
+            updated += sum(replacement.is_change and not replacement.is_new for replacement in won)
+            pending = {attempts[position].key: attempts[position].row for position in lost}
+            if not pending:
+                return Changed(inserted, updated)
+        raise StoreUnavailable(f"{collection.name} was written by too many at once")
+
+    async def _attempts(
+        self, collection: Collection, pending: dict[Ordered, Row], stored_at_ms: int
+    ) -> "list[_Attempt[Row]]":
+        identities = {key: timed_id(row.symbol, row.time_ms) for key, row in pending.items()}
+        with faults():
+            cursor = collection.find({"_id": {"$in": list(identities.values())}}, batch_size=len(identities))
+            stored = {document["_id"]: document for document in await cursor.to_list()}
+        attempts = []
+        for key, row in pending.items():
+            found = stored.get(identities[key])
+            replacement = self._precedence.replacement(self._row(found), row)
+            if replacement is not None:
+                operation = self._operation(replacement.row, found, stored_at_ms)
+                attempts.append(_Attempt(key, row, replacement, operation))
+        return attempts
+
+    def _operation(self, row: Row, found: Document | None, stored_at_ms: int) -> Operation:
+        if found is None:
+            return InsertOne(self._document(row, stored_at_ms, 1))
+        # A document of the original system has no version, and an absent field is found by asking for null.
+        expected = found.get("version")
+        document = self._document(row, stored_at_ms, (expected or 0) + 1)
+        return ReplaceOne({"_id": found["_id"], "version": expected}, document, upsert=True)
+
+    def _document(self, row: Row, stored_at_ms: int, number: int) -> RawBSONDocument:
+        return RawBSONDocument(self._shape.write(row, stored_at(stored_at_ms) + version(number)))
+
+    def _row(self, document: Document | None) -> Any:
+        return None if document is None else self._shape.row(document)
+
+
+class _Attempt(NamedTuple, Generic[Row]):
+    key: Ordered
+    row: Row
+    replacement: Replacement[Row]
+    operation: Operation
+
+
+async def _exchange(collection: Collection, operations: list[Operation]) -> set[int]:
+    """Carry out conditional replacements and return the positions of those whose condition did not hold."""
+    if not operations:
+        return set()
+    with faults():
+        try:
+            await collection.bulk_write(operations, ordered=False)  # type: ignore[arg-type]  # raw documents are documents too
+        except BulkWriteError as error:
+            return set(duplicates(error))
+    return set()
+
+
+CANDLE_CONTEST: Final = Contest[CandleRow](SHAPES[Family.CANDLES], CANDLES)
+FUNDING_CONTEST: Final = Contest[FundingRow](SHAPES[Family.FUNDING_RATES], FUNDING)
+CONTESTS: Final[dict[Family, Contest[Any]]] = {
+    Family.CANDLES: CANDLE_CONTEST,
+    Family.FUNDING_RATES: FUNDING_CONTEST,
+}

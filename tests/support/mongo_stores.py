@@ -1,0 +1,67 @@
+"""MongoDB stores for tests: each test has a database of its own, which is dropped afterwards."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import TypeVar
+
+import pymongo
+
+from common.clock import SystemClock
+from common.storage.mongodb.analytics import MongoAnalyticsStore
+from common.storage.mongodb.connection import Connection, ConnectionOptions
+from common.storage.mongodb.market import MongoMarketStore
+
+S = TypeVar("S", MongoMarketStore, MongoAnalyticsStore)
+
+
+def options(url: str, database: str, *, timeout_ms: int = 5000, selection_timeout_ms: int = 2000) -> ConnectionOptions:
+    """Return how a test connects."""
+    return ConnectionOptions(
+        url=url,
+        database=database,
+        timeout_ms=timeout_ms,
+        selection_timeout_ms=selection_timeout_ms,
+        min_pool_size=0,
+        max_pool_size=15,
+    )
+
+
+@contextmanager
+def fresh_database(url: str) -> Iterator[str]:
+    """Yield the name of a database that nobody uses, and drop it afterwards."""
+    name = f"petrosa_test_{uuid.uuid4().hex[:12]}"
+    try:
+        yield name
+    finally:
+        with pymongo.MongoClient(url) as client:  # type: ignore[var-annotated]
+            client.drop_database(name)
+
+
+@asynccontextmanager
+async def opened(
+    kind: type[S], connection: ConnectionOptions, ages: Mapping[str, int] | None = None
+) -> AsyncIterator[S]:
+    """Open a store and close it afterwards."""
+    store = kind(Connection(connection), ages or {}, SystemClock())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def opener(kind: type[S], connection: ConnectionOptions) -> Callable[[], AbstractAsyncContextManager[S]]:
+    """Return what opens a store on one database, as often as it is called."""
+    return lambda: opened(kind, connection)
+
+
+def opener_of_fresh(kind: type[S], url: str) -> Callable[[], AbstractAsyncContextManager[S]]:
+    """Return what opens a store on a database of its own at each call."""
+
+    @asynccontextmanager
+    async def open_fresh() -> AsyncIterator[S]:
+        with fresh_database(url) as database:
+            async with opened(kind, options(url, database)) as store:
+                yield store
+
+    return open_fresh
