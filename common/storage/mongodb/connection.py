@@ -5,6 +5,7 @@ bounded wait, and whoever sent the data sends it again.
 """
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,10 +108,7 @@ class Connection:
     """
 
     def __init__(self, options: ConnectionOptions) -> None:
-        try:
-            self._client: AsyncMongoClient[Document] = AsyncMongoClient(options.url, **options.driver_options())
-        except (errors.InvalidURI, errors.ConfigurationError, ValueError) as error:
-            raise ConfigurationError(f"MONGODB_URL was not usable: {error}") from error
+        self._client = _client(options)
         codecs: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
         self.database: AsyncDatabase[Document] = self._client.get_database(options.database_name, codec_options=codecs)
 
@@ -133,6 +131,15 @@ class Connection:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+
+def _client(options: ConnectionOptions) -> AsyncMongoClient[Document]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # the driver would go on without an option that it cannot read
+            return AsyncMongoClient(options.url, **options.driver_options())
+    except (errors.InvalidURI, errors.ConfigurationError, ValueError, UserWarning) as error:
+        raise ConfigurationError(f"MONGODB_URL was not usable: {error}") from error
 
 
 @contextmanager
