@@ -71,7 +71,6 @@ class Settings(BaseSettings):
     mongodb_password: str = ""
     mongodb_db: str = "petrosa_data_manager"
     mongodb_timeout_ms: int = Field(default=5000, ge=100)
-    mongodb_server_selection_timeout_ms: int = Field(default=2000, ge=100)
     mongodb_min_pool_size: int = Field(default=5, ge=0)
     mongodb_max_pool_size: int = Field(default=15, ge=1)
     mysql_uri: str | None = Field(default=None, repr=False)

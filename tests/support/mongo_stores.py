@@ -15,13 +15,12 @@ from common.storage.mongodb.market import MongoMarketStore
 S = TypeVar("S", MongoMarketStore, MongoAnalyticsStore)
 
 
-def options(url: str, database: str, *, timeout_ms: int = 5000, selection_timeout_ms: int = 2000) -> ConnectionOptions:
+def options(url: str, database: str, *, timeout_ms: int = 5000) -> ConnectionOptions:
     """Return how a test connects."""
     return ConnectionOptions(
         url=url,
         database=database,
         timeout_ms=timeout_ms,
-        selection_timeout_ms=selection_timeout_ms,
         min_pool_size=0,
         max_pool_size=15,
     )

@@ -15,7 +15,7 @@ def bulk(*codes: int, concern: bool = False) -> errors.BulkWriteError:
 
 
 def options(url: str) -> ConnectionOptions:
-    return ConnectionOptions(url, "data", timeout_ms=5000, selection_timeout_ms=2000, min_pool_size=5, max_pool_size=15)
+    return ConnectionOptions(url, "data", timeout_ms=5000, min_pool_size=5, max_pool_size=15)
 
 
 @pytest.mark.parametrize(

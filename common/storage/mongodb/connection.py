@@ -63,8 +63,7 @@ class ConnectionOptions:
     Attributes:
         url: ``mongodb://…`` or ``mongodb+srv://…``.
         database: name of the database when the URL has none.
-        timeout_ms: bound on every call, its retries included.
-        selection_timeout_ms: how long to look for a server that can serve a call.
+        timeout_ms: bound on every call: the search for a server, a free connection, the answer and retries together.
         min_pool_size: connections kept open.
         max_pool_size: connections at most.
     """
@@ -72,7 +71,6 @@ class ConnectionOptions:
     url: str
     database: str
     timeout_ms: int
-    selection_timeout_ms: int
     min_pool_size: int
     max_pool_size: int
 
@@ -86,8 +84,7 @@ class ConnectionOptions:
         options: dict[str, Any] = {
             "appName": "petrosa-data-manager",
             "timeoutMS": self.timeout_ms,
-            "serverSelectionTimeoutMS": self.selection_timeout_ms,
-            "connectTimeoutMS": self.selection_timeout_ms,
+            "connectTimeoutMS": self.timeout_ms,  # bounds the driver's own watch over the servers
             "minPoolSize": self.min_pool_size,
             "maxPoolSize": self.max_pool_size,
             "retryReads": True,

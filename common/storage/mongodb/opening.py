@@ -39,7 +39,6 @@ def _connection(settings: Settings, url: str) -> Connection:
             url=url,
             database=settings.mongodb_db,
             timeout_ms=settings.mongodb_timeout_ms,
-            selection_timeout_ms=settings.mongodb_server_selection_timeout_ms,
             min_pool_size=settings.mongodb_min_pool_size,
             max_pool_size=settings.mongodb_max_pool_size,
         )
