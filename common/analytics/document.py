@@ -123,5 +123,6 @@ def decimal_string(number: float) -> str | None:
         return None
     if number == 0:
         return "0"
-    text = format(Decimal(repr(float(number))), "f")
-    return text.removesuffix(".0")
+    text = repr(float(number))
+    plain = format(Decimal(text), "f") if "e" in text else text
+    return plain.removesuffix(".0")

@@ -6,12 +6,13 @@ error, and is counted and logged.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from prometheus_client import Counter, Histogram
+from pydantic_core import to_json
 
 from common.analytics.document import Result, document_of
 from common.analytics.metrics import Metric
@@ -31,6 +32,9 @@ from common.storage.ports import AnalyticsDocument, AnalyticsStore, MarketStore
 from common.timeframes import Timeframe
 
 log = logging.getLogger(__name__)
+
+# Whoever carries events has to take 64 KiB, headers included, and need not take more (CloudEvents 1.0, size limits).
+MAX_TOLD_BYTES: Final = 56 * 1024
 
 Inputs = TypeVar("Inputs")
 
@@ -163,12 +167,26 @@ def calculator_function(metric: Metric, *, load: Load[Inputs], compute: Compute[
 
 def computed_event(document: AnalyticsDocument, request: Event, context: Context) -> Event:
     """Return the event that tells of a document, which the request asked for."""
+    body, omitted = told_body(document.body)
     data = AnalyticsComputed(
         metric=document.metric,
         symbol=document.symbol,
         timeframe=None if document.timeframe is None else Timeframe(document.timeframe),
         as_of_ms=document.as_of_ms,
-        document=document.body,
+        document=body,
+        omitted=omitted,
     )
     source = f"/functions/{context.name}"
     return analytics_computed(data, source=source, cause=request.id, time_ms=document.computed_at_ms)
+
+
+def told_body(body: Mapping[str, object]) -> tuple[Mapping[str, object], tuple[str, ...]]:
+    """Return what an event tells of a document, and which fields it leaves out: the largest, while it is too large."""
+    sizes = {name: len(to_json(value)) + len(name) for name, value in body.items()}
+    excess, omitted = sum(sizes.values()) - MAX_TOLD_BYTES, []
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if excess <= 0:
+            break
+        omitted.append(name)
+        excess -= sizes[name]
+    return {name: value for name, value in body.items() if name not in omitted}, tuple(omitted)

@@ -112,13 +112,24 @@ class RetentionRequested(EventData):
 
 
 class AnalyticsComputed(EventData):
-    """A document was computed and stored; ``document`` is its body as the API serves it."""
+    """A document was computed and stored; ``document`` is its body as the API serves it.
+
+    Attributes:
+        metric: what was computed.
+        symbol: about which pair, or the market.
+        timeframe: from which candles, if any.
+        as_of_ms: the instant that it is about; with the three above the key of the stored document.
+        document: its body.
+        omitted: fields that the body lacks here, because they would make the event too large to be carried
+            everywhere. The stored document has them.
+    """
 
     metric: MetricName
     symbol: str
     timeframe: Timeframe | None = None
     as_of_ms: InstantMs
     document: Mapping[str, Any]
+    omitted: tuple[str, ...] = ()
 
 
 def analytics_requested(data: AnalyticsRequested, *, source: str, cause: str) -> Event:

@@ -4,7 +4,7 @@ Inputs are log returns of several symbols on one time axis (see `common.indicato
 is missing are left out pair by pair, so that a sparse symbol does not shrink the sample of the others.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,22 @@ from common.indicators.arrays import (
 )
 from common.indicators.volatility import rolling_std
 
+Floats = TypeVar("Floats", FloatArray1D, FloatArray2D)
+
 MIN_ALIGNED_ROWS: Final = 20
 _CANCELLATION: Final = 1e-3  # a spread this small beside the squares has lost digits and is computed by itself
 _LARGEST_CORRELATION: Final = 1 - 1e-12  # keeps Fisher's z of a perfect correlation finite
+
+
+class _Sums(NamedTuple, Generic[Floats]):
+    """How many rows x and y share, and sums over these, for many pairs of x and y at once: arrays of one shape."""
+
+    rows: Floats
+    x: Floats
+    y: Floats
+    xx: Floats
+    yy: Floats
+    xy: Floats
 
 
 class LagCorrelation(NamedTuple):
@@ -78,17 +91,26 @@ def correlation_matrix(returns: FloatArray2D, min_rows: int = MIN_ALIGNED_ROWS) 
         raise ValueError(f"returns must have shape (symbols, n), was {returns.shape}")
     deviations = np.array([deviations_in_place(row) for row in returns]).reshape(returns.shape)
     valid = np.isfinite(returns).astype(np.float64)
-    count, sums, squares = valid @ valid.T, deviations @ valid.T, deviations**2 @ valid.T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        spread = squares - sums**2 / count  # [i, j]: of symbol i over the rows that it shares with j
-        shared = deviations @ deviations.T - sums * sums.T / count
-        matrix: FloatArray2D = np.clip(shared / np.sqrt(spread * spread.T), -1.0, 1.0)
-    matrix[count < max(min_rows, 2)] = np.nan
-    cancelled = spread <= _CANCELLATION * squares
-    for i, j in np.argwhere(np.triu(cancelled | cancelled.T)).tolist():
+    # [i, j]: of symbol i over the rows that it shares with j
+    totals, squares = deviations @ valid.T, deviations**2 @ valid.T
+    sums: _Sums[FloatArray2D] = _Sums(valid @ valid.T, totals, totals.T, squares, squares.T, deviations @ deviations.T)
+    matrix, cancelled = _pearson(sums, min_rows)
+    moves = deviations.any(axis=1)  # pairs with a flat symbol are NaN as they stand
+    for i, j in np.argwhere(np.triu(cancelled & np.outer(moves, moves))).tolist():
         matrix[i, j] = matrix[j, i] = correlation(returns[i], returns[j], min_rows)
     np.fill_diagonal(matrix, np.where(np.isnan(np.diag(matrix)), np.nan, 1.0))
     return matrix
+
+
+def _pearson(sums: _Sums[Floats], min_rows: int) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Return the correlations, NaN with fewer rows, and which of them lost digits and want `correlation`."""
+    rows, x, y, xx, yy, xy = sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x_spread, y_spread = xx - x**2 / rows, yy - y**2 / rows
+        correlations: Floats = np.clip((xy - x * y / rows) / np.sqrt(x_spread * y_spread), -1.0, 1.0)
+    enough = rows >= max(min_rows, 2)
+    correlations[~enough] = np.nan
+    return correlations, enough & ((x_spread <= _CANCELLATION * xx) | (y_spread <= _CANCELLATION * yy))
 
 
 def rolling_correlation(x: FloatArray1D, y: FloatArray1D, window: int) -> FloatArray1D:
@@ -116,6 +138,42 @@ def _row_correlation(x: FloatArray2D, y: FloatArray2D) -> FloatArray1D:
     return correlations
 
 
+def spaced_correlations(
+    x: FloatArray1D, y: FloatArray1D, window: int, step: int, min_rows: int = MIN_ALIGNED_ROWS
+) -> FloatArray1D:
+    """Pearson correlation of windows that end ``step`` rows apart, each over the rows where both have a value.
+
+    Unlike `rolling_correlation`, a window here is a span of the time axis: missing rows count as rows of it.
+
+    Args:
+        x: shape ``(n,)``.
+        y: shape ``(n,)``, on the same time axis.
+        window: rows of each window.
+        step: rows from the end of one window to that of the next.
+        min_rows: fewest rows of a window to accept.
+
+    Returns:
+        Shape ``((n − window) ÷ step + 1,)``, the newest window first; NaN with fewer rows or when one side is flat.
+
+    Raises:
+        ValueError: the shapes differ, or the window or the step is below 1.
+    """
+    require_series(x, y)
+    require_window(min(window, step))
+    if len(x) < window:
+        return np.empty(0)
+    both = all_finite(x, y)
+    dx, dy = (deviations_in_place(np.where(both, side, np.nan)) for side in (x, y))
+    terms = np.stack((both.astype(np.float64), dx, dy, dx**2, dy**2, dx * dy))
+    windows = np.lib.stride_tricks.sliding_window_view(terms, window, axis=1)
+    sums: _Sums[FloatArray1D] = _Sums(*windows[:, ::-1][:, ::step].sum(axis=2))
+    correlations, cancelled = _pearson(sums, min_rows)
+    for place in np.flatnonzero(cancelled).tolist():
+        rows = slice(len(x) - window - place * step, len(x) - place * step)
+        correlations[place] = correlation(x[rows], y[rows], min_rows)
+    return correlations
+
+
 def lag_correlation(
     benchmark: FloatArray1D, symbol: FloatArray1D, max_lag: int = 24, min_rows: int = MIN_ALIGNED_ROWS
 ) -> LagCorrelation:
@@ -138,20 +196,42 @@ def lag_correlation(
     """
     require_series(benchmark, symbol)
     require_window(max_lag, 0)
-    nothing = LagCorrelation(None, NAN)
-    lags = sorted(range(-max_lag, max_lag + 1), key=abs)
-    found = [LagCorrelation(lag, _at_lag(benchmark, symbol, lag, min_rows)) for lag in lags if abs(lag) < len(symbol)]
-    return max((one for one in found if np.isfinite(one.correlation)), key=_by_correlation, default=nothing)
+    reach = min(max_lag, len(symbol) - 1)
+    if reach < 0:
+        return LagCorrelation(None, NAN)
+    found = _at_lags(benchmark, symbol, reach, min_rows)
+    lags = (lag for lag in sorted(range(-reach, reach + 1), key=abs) if np.isfinite(found[lag + reach]))
+    lag = max(lags, key=lambda lag: float(found[lag + reach]), default=None)
+    return LagCorrelation(lag, NAN if lag is None else _at_lag(benchmark, symbol, lag, min_rows))
+
+
+def _at_lags(benchmark: FloatArray1D, symbol: FloatArray1D, reach: int, min_rows: int) -> FloatArray1D:
+    """Correlations at the lags −reach … reach, from one product of sums for each lag."""
+    dx, dy = deviations_in_place(benchmark), deviations_in_place(symbol)
+    x_here, y_here = (np.isfinite(side).astype(np.float64) for side in (benchmark, symbol))
+
+    def products(x: FloatArray1D, y: FloatArray1D) -> FloatArray1D:
+        return np.correlate(np.pad(y, reach), x, "valid")  # Σ x_t · y_{t+lag}
+
+    sums = _Sums(
+        rows=products(x_here, y_here),
+        x=products(dx, y_here),
+        y=products(x_here, dy),
+        xx=products(dx**2, y_here),
+        yy=products(x_here, dy**2),
+        xy=products(dx, dy),
+    )
+    correlations, cancelled = _pearson(sums, min_rows)
+    if dx.any() and dy.any():
+        for place in np.flatnonzero(cancelled).tolist():
+            correlations[place] = _at_lag(benchmark, symbol, place - reach, min_rows)
+    return correlations
 
 
 def _at_lag(benchmark: FloatArray1D, symbol: FloatArray1D, lag: int, min_rows: int) -> float:
     """Correlation of the benchmark at t with the symbol at t + lag."""
     leader, follower = (benchmark, symbol) if lag >= 0 else (symbol, benchmark)
     return correlation(leader[: len(symbol) - abs(lag)], follower[abs(lag) :], min_rows)
-
-
-def _by_correlation(one: LagCorrelation) -> float:
-    return one.correlation
 
 
 def volatility_correlation(x: FloatArray1D, y: FloatArray1D, window: int = 20) -> float:

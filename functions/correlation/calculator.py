@@ -3,6 +3,9 @@
 Everything is computed on log returns, each two pairs over the bars that both have: a pair with gaps shortens nobody
 else's sample, one with a constant price has null where it takes part. The benchmark is BTCUSDT, or the first pair
 without it. What cannot be computed is NaN, which the documents turn into null.
+
+What is stated of every two pairs comes from a few matrix products; whatever costs more (lags, rolling correlation,
+cointegration) is stated beside the benchmark alone, so that the cost of a pair does not grow with the number of pairs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +26,7 @@ from common.indicators.correlation import (
     correlation_stability,
     first_component_share,
     lag_correlation,
+    spaced_correlations,
     volatility_correlation,
 )
 from common.indicators.grid import on_grid
@@ -136,15 +140,13 @@ def beside_benchmark(column: Column, benchmark: Column, window: Window) -> dict[
 def daily_correlations(column: Column, benchmark: Column, window: Window) -> FloatArray1D:
     """Return the rolling correlations of the window, the newest first, a day (at least a bar) apart.
 
-    One that reaches before what was loaded, or that has less than half of its bars, is left out.
+    One that reaches before what was loaded is left out; one that has less than half of its bars is NaN.
     """
     bars = rolling_bars(window.timeframe)
     step = max(DAY_MS // window.timeframe.duration_ms, 1)
     fewest = max(MIN_ROLLING_ROWS, int(bars * STABILITY_COVERAGE))
-    ends = range(window.loaded_bars, max(window.loaded_bars - window.bars, bars) - 1, -step)
-    return np.array(
-        [correlation(column.returns[end - bars : end], benchmark.returns[end - bars : end], fewest) for end in ends]
-    )
+    rows = slice(-(window.bars + bars), None)
+    return spaced_correlations(column.returns[rows], benchmark.returns[rows], bars, step, fewest)
 
 
 def market_breadth(series: Sequence[Series]) -> dict[str, Value]:
@@ -180,4 +182,4 @@ def market_basis(series: Sequence[Series]) -> Basis:
 
 
 def _cells(symbols: Sequence[str], row: FloatArray2D | FloatArray1D) -> dict[str, Value]:
-    return {symbol: float(cell) for symbol, cell in zip(symbols, row, strict=True)}
+    return dict(zip(symbols, row.tolist(), strict=True))

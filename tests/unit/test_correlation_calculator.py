@@ -1,10 +1,13 @@
 """The correlation documents against the check vectors, pandas, statsmodels, and what must hold for any candles."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,7 @@ from common.analytics.metrics import CORRELATION, MARKET
 from common.analytics.window import Series, Window, window_of
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
+from functions.correlation import calculator
 from functions.correlation.calculator import (
     beside_benchmark,
     column_of,
@@ -285,3 +289,50 @@ def test_a_price_in_another_unit_changes_nothing(scale: float) -> None:
 def test_the_check_series_has_a_return_for_every_bar_but_the_first() -> None:
     inputs = inputs_of({"BTCUSDT": check_series(), "ETHUSDT": check_series()})
     assert int(np.isfinite(column_of(inputs.series[0]).returns).sum()) == CHECK_ROWS - 1
+
+
+def calls_of(pairs: int) -> int:
+    """Return how many Python functions one computation calls."""
+    inputs = inputs_of(market_of(1441, names_of(pairs)))
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        compute(inputs)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def names_of(pairs: int) -> tuple[str, ...]:
+    return ("BTCUSDT", *(f"PAIR{number}USDT" for number in range(1, pairs)))
+
+
+def test_work_grows_with_the_pairs_and_not_with_their_square() -> None:
+    """What is done for two pairs at a time is a few matrix products, whatever their number."""
+    few, more, many = (calls_of(pairs) for pairs in (15, 30, 60))
+    assert many - more <= 2.05 * (more - few)
+
+
+@pytest.mark.parametrize("test", ["engle_granger", "lag_correlation", "spaced_correlations", "volatility_correlation"])
+def test_each_pair_is_tested_against_the_benchmark_alone(test: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dear computations: one for each pair, never one for two of them."""
+    done = Mock(side_effect=getattr(calculator, test))
+    monkeypatch.setattr(calculator, test, done)
+    compute(inputs_of(market_of(800, names_of(60))))
+    assert done.call_count == 59
+
+
+def test_documents_of_a_pair_beside_the_benchmark_do_not_depend_on_the_other_pairs() -> None:
+    candles = market_of(1441, names_of(12))
+    two = results_of({pair: candles[pair] for pair in names_of(2)})["PAIR1USDT"]
+    twelve = results_of(candles)["PAIR1USDT"]
+    assert repr({**two.fields, "correlation_matrix": 0}) == repr({**twelve.fields, "correlation_matrix": 0})
+    assert of(twelve, "correlation_matrix")["BTCUSDT"] == pytest.approx(
+        of(two, "correlation_matrix")["BTCUSDT"], rel=1e-12
+    )
