@@ -6,9 +6,11 @@ the body is limited; the lifespan opens and closes the function's resources.
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Final
 
 import functions_framework.aio
+from functions_framework.exceptions import InvalidTargetTypeException, MissingTargetException
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
@@ -36,9 +38,17 @@ def create_app(target: str, source: str, settings: Settings) -> ASGIApp:
         settings: the process's configuration.
 
     Raises:
-        ConfigurationError: the source does not make a target of this name.
+        ConfigurationError: there is no such source, or it does not make a target of this name.
     """
-    framework = functions_framework.aio.create_asgi_app(target, source)  # type: ignore[no-untyped-call]
+    if not target:
+        raise ConfigurationError("FUNCTION_TARGET: expected the name of a function, was not set")
+    if not (source.endswith(".py") and Path(source).is_file()):
+        raise ConfigurationError(f"FUNCTION_SOURCE: expected the Python file that defines {target!r}, was {source!r}")
+    try:
+        framework = functions_framework.aio.create_asgi_app(target, source)  # type: ignore[no-untyped-call]
+    except (MissingTargetException, InvalidTargetTypeException) as error:
+        message = f"FUNCTION_TARGET: expected a function that {source} defines, was {target!r}"
+        raise ConfigurationError(message) from error
     return FunctionApp(target_of(target), framework, settings)
 
 

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common.host import Context, route_group
+from common.storage.deferred import DeferredMetadata
 from common.storage.open import open_analytics_store, open_market_store, open_metadata_store
 from functions.api_health.bridge import HttpBridge
 from functions.api_health.components import ANSWER_TIMEOUT_S
-from functions.api_health.resources import DeferredMetadata, Resources
+from functions.api_health.resources import Resources
 from functions.api_health.routes import build_api
 
 

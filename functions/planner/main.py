@@ -5,23 +5,24 @@ from contextlib import asynccontextmanager
 
 from common.events import Event
 from common.host import Context, event_function
-from common.storage.open import open_metadata_store
-from functions.planner.planning import Planner
+from common.storage.deferred import defer_metadata_store
+from functions.planner.resources import Resources
 from functions.planner.schedules import check_metrics
 from functions.planner.ticks import decode_tick
 
 
 @asynccontextmanager
-async def open_planner(context: Context) -> AsyncIterator[Planner]:
-    """Open the store of the watermarks."""
+async def open_resources(context: Context) -> AsyncIterator[Resources]:
+    """Make ready to use the store of the watermarks."""
     check_metrics(context.settings)
-    metadata = await open_metadata_store(context.settings)
+    metadata = await defer_metadata_store(context.settings)
     try:
-        yield Planner(metadata, context.sink, context.clock, context.settings)
+        yield Resources(context, metadata)
     finally:
         await metadata.close()
 
 
-@event_function(resources=open_planner)
-async def planner(event: Event, planning: Planner) -> None:
-    await planning.plan(decode_tick(event))
+@event_function(resources=open_resources)
+async def planner(event: Event, resources: Resources) -> None:
+    tick = decode_tick(event)
+    await (await resources.planner()).plan(tick)

@@ -53,10 +53,6 @@ class Planner:
         self._clock = clock
         self._settings = settings
 
-    async def ready(self) -> None:
-        """Ask the store of the watermarks."""
-        await self._metadata.ping()
-
     async def plan(self, tick: Tick) -> int:
         """Plan what a tick makes due and return how many events went out.
 

@@ -74,7 +74,6 @@ def parameters_of(window: Window, estimate: Estimate) -> dict[str, int | float |
         "fit_rows": estimate.fit_rows,
         "fit_until": to_iso(estimate.fit_until_ms),
         "fit_step_bars": fit_step_bars(window.timeframe),
-        "seed": hidden_markov.SEED,
     }
 
 

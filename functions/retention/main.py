@@ -6,25 +6,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from common.events import Event
 from common.events.requests import decode_retention_requested
 from common.host import Context, event_function
-from common.storage.open import open_analytics_store, open_market_store, open_metadata_store
-from functions.retention.rules import Stores
-from functions.retention.sweeping import Sweeper
+from common.storage.deferred import defer_metadata_store
+from common.storage.open import open_analytics_store, open_market_store
+from functions.retention.resources import Resources
 
 
 @asynccontextmanager
-async def open_sweeper(context: Context) -> AsyncIterator[Sweeper]:
-    """Open all stores: each keeps something that grows old."""
+async def open_resources(context: Context) -> AsyncIterator[Resources]:
+    """Open the stores; that of metadata when there is something to delete."""
     async with AsyncExitStack() as opened:
         market = await open_market_store(context.settings)
         opened.push_async_callback(market.close)
         analytics = await open_analytics_store(context.settings)
         opened.push_async_callback(analytics.close)
-        metadata = await open_metadata_store(context.settings)
+        metadata = await defer_metadata_store(context.settings)
         opened.push_async_callback(metadata.close)
-        yield Sweeper(Stores(market, analytics, metadata), context.settings, context.clock)
+        yield Resources(context, market, analytics, metadata)
 
 
-@event_function(resources=open_sweeper)
-async def retention(event: Event, sweeper: Sweeper) -> None:
+@event_function(resources=open_resources)
+async def retention(event: Event, resources: Resources) -> None:
     decode_retention_requested(event)
-    await sweeper.sweep()
+    await (await resources.sweeper()).sweep()

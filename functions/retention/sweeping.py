@@ -26,14 +26,8 @@ class Sweeper:
     """Deletes what is too old by the configured rules."""
 
     def __init__(self, stores: Stores, settings: Settings, clock: Clock) -> None:
-        self._stores = stores
         self._rules = rules_of(settings, stores)
         self._clock = clock
-
-    async def ready(self) -> None:
-        """Ask the stores."""
-        for store in (self._stores.market, self._stores.analytics, self._stores.metadata):
-            await store.ping()
 
     async def sweep(self) -> Mapping[str, int]:
         """Delete what is too old now and return how many rows went, by the name of the rule.

@@ -16,12 +16,13 @@ from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.models.metadata import HealthMetric
 from common.models.rows import Family
 from common.settings import Settings
+from common.storage.deferred import DeferredMetadata
 from common.storage.ports import AnalyticsDocument, AnalyticsStore, MarketStore, MetadataStore
 from common.times import SECOND_MS, to_iso
 from functions.api_health import models
 from functions.api_health.components import component_states
 from functions.api_health.models import State
-from functions.api_health.resources import DeferredMetadata, Resources
+from functions.api_health.resources import Resources
 from functions.api_health.routes import build_api
 from tests.support.api import fields_at_fault, get, json_of
 from tests.support.memory_stores import MemoryAnalyticsStore, MemoryMarketStore, MemoryMetadataStore
