@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,12 @@ MEASUREMENTS: Final = {
     "api-analysis": ("tests.bench.api", "analysis"),
     "forecast": ("tests.bench.forecast_comparison", "measure"),
     "analytics-cycle": ("tests.bench.analytics_cycle", "measure"),
+    "mongodb": ("tests.bench.mongodb", "measure"),
     "cold-start": ("tests.bench.cold_start", "measure"),
 }
+# As every Service sets it; read when numpy is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 RESULTS: Final = Path(".bench/latest.json")
 
 

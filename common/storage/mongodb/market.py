@@ -1,5 +1,6 @@
 """The market store on MongoDB: market data and dead letters, one collection per series."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
@@ -32,6 +33,7 @@ from common.timeframes import Timeframe
 
 # While the server stores one chunk, the documents of the next are made.
 _CHUNK_ROWS: Final = 250
+_CHUNKS_UNDER_WAY: Final = 2
 
 
 class MongoMarketStore:
@@ -90,8 +92,9 @@ class MongoMarketStore:
         contest = CONTESTS.get(family)
         if contest is not None:
             return await contest.store(collection, rows, now_ms)
+        under_way = asyncio.Semaphore(_CHUNKS_UNDER_WAY)
         inserted = await all_of(
-            _insert(collection, family, rows[start : start + _CHUNK_ROWS], now_ms)
+            _insert(collection, family, rows[start : start + _CHUNK_ROWS], now_ms, under_way)
             for start in range(0, len(rows), _CHUNK_ROWS)
         )
         return Changed(inserted=sum(inserted))
@@ -210,9 +213,12 @@ class MongoMarketStore:
             return await self._connection.collection(name).estimated_document_count()
 
 
-async def _insert(collection: Collection, family: Family, rows: Sequence[MarketRow], now_ms: int) -> int:
+async def _insert(
+    collection: Collection, family: Family, rows: Sequence[MarketRow], now_ms: int, under_way: asyncio.Semaphore
+) -> int:
     write, tail = SHAPES[family].write, stored_at(now_ms)
-    return await insert(collection, [RawBSONDocument(write(row, tail)) for row in rows])
+    async with under_way:
+        return await insert(collection, [RawBSONDocument(write(row, tail)) for row in rows])
 
 
 def _by_series(family: Family, rows: Sequence[MarketRow]) -> dict[str, list[MarketRow]]:
