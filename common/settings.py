@@ -64,11 +64,11 @@ class Settings(BaseSettings):
 
     # Stores
     petrosa_data_dir: Path = Path(".petrosa/default")
-    mongodb_url: str | None = None
+    mongodb_url: str | None = Field(default=None, repr=False)
     mongodb_host: str | None = None
     mongodb_port: int = 27017
     mongodb_user: str = ""
-    mongodb_password: str = ""
+    mongodb_password: str = Field(default="", repr=False)
     mongodb_db: str = "petrosa_data_manager"
     mongodb_timeout_ms: int = Field(default=5000, ge=100)
     mongodb_min_pool_size: int = Field(default=5, ge=0)

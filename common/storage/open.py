@@ -7,7 +7,7 @@ soon as the store does.
 import logging
 from typing import Protocol, TypeVar
 
-from common.errors import ConfigurationError, StoreUnavailable
+from common.errors import StoreUnavailable
 from common.settings import Settings
 from common.storage.breaker import Breaker, guarded
 from common.storage.ports import AnalyticsStore, MarketStore, MetadataStore

@@ -32,19 +32,46 @@ def test_without_servers_the_embedded_stores_are_opened(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["market.db", "metadata.db"]
 
 
-def test_servers_without_an_adapter_are_refused_by_name(tmp_path: Path) -> None:
-    mongodb = Settings(petrosa_data_dir=tmp_path, mongodb_url="mongodb://localhost/petrosa")
-    with pytest.raises(ConfigurationError, match="MONGODB_URL"):
-        asyncio.run(open_market_store(mongodb))
-    with pytest.raises(ConfigurationError, match="MONGODB_URL"):
-        asyncio.run(open_analytics_store(mongodb))
-    for mysql in (
-        Settings(petrosa_data_dir=tmp_path, mysql_uri="mysql+pymysql://root@localhost/petrosa"),
-        Settings(petrosa_data_dir=tmp_path, mysql_host="localhost"),
-    ):
-        with pytest.raises(ConfigurationError, match="MYSQL_URI"):
-            asyncio.run(open_metadata_store(mysql))
+def test_servers_that_the_settings_name_are_opened_also_while_they_are_away(tmp_path: Path) -> None:
+    settings = Settings(
+        petrosa_data_dir=tmp_path,
+        mongodb_url="mongodb://127.0.0.1:1/petrosa",
+        mongodb_timeout_ms=300,
+        mysql_host="127.0.0.1",
+        mysql_port=1,
+    )
+
+    async def scenario() -> None:
+        market = await open_market_store(settings)
+        analytics = await open_analytics_store(settings)
+        metadata = await open_metadata_store(settings)
+        assert (market.name, analytics.name, metadata.name) == ("mongodb", "mongodb", "mysql")
+        for store in (market, analytics, metadata):
+            with pytest.raises(StoreUnavailable):
+                await store.ping()
+            await store.close()
+
+    asyncio.run(scenario())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_addresses_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
+    wrong = Settings(petrosa_data_dir=tmp_path, mongodb_url="http://127.0.0.1/", mysql_uri="postgresql://127.0.0.1/x")
+    with pytest.raises(ConfigurationError, match="MONGODB_URL"):
+        asyncio.run(open_market_store(wrong))
+    with pytest.raises(ConfigurationError, match="MONGODB_URL"):
+        asyncio.run(open_analytics_store(wrong))
+    with pytest.raises(ConfigurationError, match="MYSQL_URI"):
+        asyncio.run(open_metadata_store(wrong))
+
+
+def test_the_parts_of_an_address_make_it_whole() -> None:
+    parts = Settings(mongodb_host="db", mongodb_user="me", mongodb_password="p@ss/word")
+    assert parts.mongodb_address == "mongodb://me:p%40ss%2Fword@db:27017/"
+    assert Settings(mongodb_host="db").mongodb_address == "mongodb://db:27017/"
+    assert Settings(mongodb_url="mongodb://one/", mongodb_host="db").mongodb_address == "mongodb://one/"
+    assert Settings().mongodb_address is None
+    assert "p@ss" not in repr(parts)
 
 
 def test_a_store_that_is_away_is_opened_and_works_when_it_is_back(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from common.errors import ConfigurationError
+from common.storage.sql_metadata import file_format
 from common.storage.sql_metadata.tables import METADATA
 from common.storage.sqlite import faults, files
 from common.storage.sqlite.connection import enter_wal
 
-FILE_NAME: Final = "metadata.db"
-FORMAT: Final = 1
+FILE_NAME: Final = file_format.FILE_NAME
+FORMAT: Final = file_format.FORMAT
 _FILE: Final = "file"
 
 # Execution option of a transaction that is going to write.
@@ -35,16 +36,31 @@ class Backend(Protocol):
         """Where connections come from."""
         ...
 
+    @property
+    def connections(self) -> int:
+        """How many calls are served at once."""
+        ...
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds that a call waits for its turn; nothing: as long as it takes."""
+        ...
+
     def prepare(self) -> None:
-        """Create the tables where they are missing; costs nothing once that is done.
+        """Create or migrate the tables where that is due; costs nothing once it is done.
 
         Raises:
             StoreUnavailable: the database is known to be away.
+            ConfigurationError: the database can never be used as it is.
         """
         ...
 
     def is_fault(self, error: DBAPIError) -> bool:
         """Tell whether the database was at fault, and not the statement."""
+        ...
+
+    def was_undone(self, error: DBAPIError) -> bool:
+        """Tell whether the database undid the whole transaction for another's sake, so that it may run again."""
         ...
 
     def require_space(self) -> None:
@@ -62,12 +78,14 @@ class SqliteBackend:
     """
 
     name = "sqlite"
+    patience_s = None
 
     def __init__(self, folder: Path, *, busy_timeout_ms: int, connections: int) -> None:
         self._path = folder / FILE_NAME
         self._timeout_s = busy_timeout_ms / 1000
         self._prepared: files.FileIdentity | None = None
         self._preparing = threading.Lock()
+        self.connections = connections
         self.engine = create_engine(
             f"sqlite:///{self._path.absolute()}",
             poolclass=QueuePool,
@@ -117,6 +135,10 @@ class SqliteBackend:
         if faults.breaks_connection(cause):
             self.engine.dispose()
         return True
+
+    def was_undone(self, error: DBAPIError) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Never: a transaction that writes holds the write lock from its beginning."""
+        return False
 
     def require_space(self) -> None:
         """Look for room on the disk."""

@@ -1,9 +1,9 @@
-"""What MySQL and SQLite say differently: inserting what may exist already. Nothing else in the statements differs."""
+"""What MySQL and SQLite say differently; nothing else in the statements differs."""
 
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Column, Dialect, FromClause, Table, func, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.sql.dml import Insert
 
@@ -26,6 +26,20 @@ def insert_or_update(dialect: Dialect, table: Table, *, kept: Iterable[str] = ()
 def insert_or_skip(dialect: Dialect, table: Table) -> Insert:
     """Return an insert that leaves a row of the same key as it is; other violations still fail."""
     return _insert(dialect, table, [])
+
+
+def distinct_values(dialect: Dialect, column: Column[Any]) -> FromClause:
+    """Return the values of a column that an index begins with, under its name; on SQLite with a NULL at the end.
+
+    The index is entered once per value: MySQL does so for a DISTINCT, whereas SQLite reads all of it and has to be
+    led from each value to the next one, which in turn MySQL does not follow.
+    """
+    if dialect.name in _MYSQL:
+        return select(column).distinct().subquery("distinct_values")
+    values = select(func.min(column).label(column.name)).cte("distinct_values", recursive=True)
+    value = values.c[column.name]
+    following = select(func.min(column)).where(column > value).correlate(values).scalar_subquery()
+    return values.union_all(select(following).where(value.is_not(None)))
 
 
 def _insert(dialect: Dialect, table: Table, updated: list[str]) -> Insert:

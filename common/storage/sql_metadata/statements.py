@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Connection, Dialect, Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from common.models.metadata import AuditLog, BackfillJob, Dataset, HealthMetric, JobStatus, LineageRecord
-from common.storage.sql_metadata.dialect import insert_or_update
+from common.storage.sql_metadata.dialect import distinct_values, insert_or_update
 from common.storage.sql_metadata.records import AUDIT, DATASET, HEALTH, JOB, LINEAGE
 from common.storage.sql_metadata.tables import (
     AUDIT_LOGS,
@@ -60,7 +60,7 @@ def latest_health(connection: Connection, symbol: str | None) -> list[HealthMetr
 
     The index is entered once per dataset, however many scores each has.
     """
-    newest = [key for key in connection.scalars(_newest_health_ids()) if key is not None]
+    newest = [key for key in connection.scalars(_newest_health_ids(connection.dialect)) if key is not None]
     found = HEALTH.of_keys(connection, newest)
     return sorted(
         (metric for metric in found if symbol is None or metric.symbol == symbol),
@@ -68,14 +68,9 @@ def latest_health(connection: Connection, symbol: str | None) -> list[HealthMetr
     )
 
 
-def _newest_health_ids() -> Select[tuple[Any]]:
+def _newest_health_ids(dialect: Dialect) -> Select[tuple[Any]]:
     table = HEALTH_METRICS
-    first = select(func.min(table.c.dataset_id).label("dataset_id"))
-    datasets = first.cte("health_datasets", recursive=True)
-    following = select(func.min(table.c.dataset_id)).where(table.c.dataset_id > datasets.c.dataset_id)
-    datasets = datasets.union_all(
-        select(following.correlate(datasets).scalar_subquery()).where(datasets.c.dataset_id.is_not(None))
-    )
+    datasets = distinct_values(dialect, table.c.dataset_id)
     newest = (
         select(table.c.metric_id)
         .where(table.c.dataset_id == datasets.c.dataset_id)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -19,7 +19,9 @@ from common.storage.sql_metadata.backend import WRITES, Backend, SqliteBackend
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-_THREADS: Final = 4
+_SQLITE_CONNECTIONS: Final = 4
+# How often a transaction runs that the database undoes for another's sake, before that is reported.
+_ATTEMPTS: Final = 4
 
 
 class SqlMetadataStore:
@@ -33,7 +35,8 @@ class SqlMetadataStore:
         self._backend = backend
         self._reading = backend.engine
         self._writing = backend.engine.execution_options(**{WRITES: True})
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="metadata")
+        self._threads = ThreadPoolExecutor(backend.connections, thread_name_prefix="metadata")
+        self._turns = asyncio.Semaphore(backend.connections)
 
     @property
     def name(self) -> str:
@@ -135,20 +138,43 @@ class SqlMetadataStore:
         return await self._in_thread(work, writes=True)
 
     async def _in_thread(self, work: Work[T], *, writes: bool) -> T:
-        transact = partial(self._transact, work, writes=writes)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, transact)
+        await self._wait_for_turn()
+        try:
+            transact = partial(self._transact, work, writes=writes)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, transact)
+        finally:
+            self._turns.release()
+
+    async def _wait_for_turn(self) -> None:
+        patience_s = self._backend.patience_s
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable(f"the metadata store had no free connection within {patience_s} s") from error
 
     def _transact(self, work: Work[T], *, writes: bool) -> T:
         try:
             self._backend.prepare()
-            with (self._writing if writes else self._reading).begin() as connection:
-                return work(connection)
+            return self._run(work, self._writing if writes else self._reading)
         except PoolTimeoutError as error:
             raise StoreUnavailable("the metadata store had no free connection") from error
         except DBAPIError as error:
             if not self._backend.is_fault(error):
                 raise
             raise StoreUnavailable(f"the metadata store was not available: {error.orig}") from error
+
+    def _run(self, work: Work[T], engine: Engine) -> T:
+        """Run a transaction, again when it was undone; not when the connection broke, which may have been after it."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if not self._backend.was_undone(error):
+                    raise
+        with engine.begin() as connection:
+            return work(connection)
 
     def _close(self) -> None:
         self._threads.shutdown()
@@ -157,4 +183,4 @@ class SqlMetadataStore:
 
 def open_sqlite(folder: Path, *, busy_timeout_ms: int) -> SqlMetadataStore:
     """Return the metadata store on ``metadata.db`` of the state folder."""
-    return SqlMetadataStore(SqliteBackend(folder, busy_timeout_ms=busy_timeout_ms, connections=_THREADS))
+    return SqlMetadataStore(SqliteBackend(folder, busy_timeout_ms=busy_timeout_ms, connections=_SQLITE_CONNECTIONS))

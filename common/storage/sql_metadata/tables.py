@@ -1,6 +1,6 @@
 """The metadata tables (spec/storage.md §1, DESIGN §7.18). No foreign keys: parts are written independently."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
 
@@ -11,6 +11,12 @@ METADATA: Final = MetaData()
 
 _ID: Final = String(64)
 _SYMBOL: Final = String(30)
+# Text compares and sorts by its bytes, as on SQLite: servers ignore case by default, and their default varies.
+_MYSQL: Final[dict[str, Any]] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
 
 DATASETS: Final = Table(
     "datasets",
@@ -26,7 +32,7 @@ DATASETS: Final = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Index("idx_datasets_category", "category"),
-    mysql_charset="utf8mb4",
+    **_MYSQL,
 )
 
 AUDIT_LOGS: Final = Table(
@@ -42,7 +48,7 @@ AUDIT_LOGS: Final = Table(
     Index("idx_audit_logs_dataset_timestamp", "dataset_id", "timestamp"),
     Index("idx_audit_logs_symbol", "symbol", "timestamp"),
     Index("idx_audit_logs_timestamp", "timestamp"),
-    mysql_charset="utf8mb4",
+    **_MYSQL,
 )
 
 HEALTH_METRICS: Final = Table(
@@ -61,7 +67,7 @@ HEALTH_METRICS: Final = Table(
     Index("idx_health_metrics_dataset_timestamp", "dataset_id", "timestamp"),
     Index("idx_health_metrics_symbol", "symbol", "timestamp"),
     Index("idx_health_metrics_timestamp", "timestamp"),
-    mysql_charset="utf8mb4",
+    **_MYSQL,
 )
 
 BACKFILL_JOBS: Final = Table(
@@ -85,7 +91,7 @@ BACKFILL_JOBS: Final = Table(
     Index("idx_backfill_jobs_symbol", "symbol"),
     Index("idx_backfill_jobs_status", "status", "created_at"),
     Index("idx_backfill_jobs_created", "created_at"),
-    mysql_charset="utf8mb4",
+    **_MYSQL,
 )
 
 LINEAGE_RECORDS: Final = Table(
@@ -99,7 +105,7 @@ LINEAGE_RECORDS: Final = Table(
     Column("output_records", Integer),
     Column("timestamp", Instant, nullable=False),
     Index("idx_lineage_records_dataset", "dataset_id", "timestamp"),
-    mysql_charset="utf8mb4",
+    **_MYSQL,
 )
 
 WATERMARKS: Final = Table(
@@ -107,7 +113,7 @@ WATERMARKS: Final = Table(
     METADATA,
     Column("name", String(190), primary_key=True),
     Column("value", BigInteger, nullable=False),
-    mysql_charset="utf8mb4",
+    **_MYSQL,
 )
 
 FINDINGS: Final = Table(
@@ -124,5 +130,5 @@ FINDINGS: Final = Table(
     Column("updated_at", Instant, nullable=False),
     Index("idx_findings_dataset_start", "dataset_id", "start_time"),
     Index("idx_findings_state", "state", "start_time"),
-    mysql_charset="utf8mb4",
+    **_MYSQL,
 )
