@@ -1,5 +1,7 @@
 """Indicators and statistics of markets, as pure numpy functions: arrays and numbers in, arrays and numbers out.
 
+An order book alone is computed in decimals, as the exchange wrote it.
+
 No input or output, no clock, no settings, and no library but numpy (its import decides how fast a calculator starts).
 One module per family::
 

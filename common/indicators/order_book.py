@@ -1,16 +1,30 @@
 """Order book: spread, depth, what an order of a given size would cost, and how the best queues change.
 
-Quantities are in base units, sizes of orders in quote currency. Floats carry these measures; prices that are stored or
-shown as prices stay decimal text elsewhere.
+Everything is computed from the decimals that the exchange wrote, not from doubles: sums, differences and products are
+exact, and a quotient is rounded once, to 20 significant digits (half to even). Exact means to 64 digits on the way,
+twice what the product of any price and quantity of an exchange has. Quantities are in base units, sizes of orders in
+quote currency; what cannot be computed is ``None``. A book has some tens of levels, which the decimals of the standard
+library walk as fast as an array could be set up.
 """
 
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Final, NamedTuple
 
-import numpy as np
+from common.indicators.arrays import require_window
 
-from common.indicators.arrays import NAN, FloatArray1D, FloatArray2D, all_positive, require_series, require_window
+QUOTIENT_DIGITS: Final = 20
+_HUNDRED: Final = Decimal(100)
+_WORKING: Final = Context(prec=64)
+_QUOTIENT: Final = Context(prec=QUOTIENT_DIGITS)
+
+# Price and quantity of a level as the exchange wrote them.
+LevelText = tuple[str, str]
 
 
 class Side(StrEnum):
@@ -20,112 +34,152 @@ class Side(StrEnum):
     SELL = "sell"
 
 
+class Level(NamedTuple):
+    """One price, and the base quantity that waits there."""
+
+    price: Decimal
+    quantity: Decimal
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether price and quantity are finite numbers above zero."""
+        price, quantity = self
+        return price.is_finite() and quantity.is_finite() and price > 0 and quantity > 0
+
+
 @dataclass(frozen=True, slots=True)
 class OrderBook:
-    """Levels of a book, best first, each column of shape ``(levels,)``; made by `order_book`."""
+    """Levels of a book, best first; made by `order_book`."""
 
-    bid_price: FloatArray1D
-    bid_quantity: FloatArray1D
-    ask_price: FloatArray1D
-    ask_quantity: FloatArray1D
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+    @property
+    def has_both_sides(self) -> bool:
+        """Whether there are bids and asks."""
+        return bool(self.bids and self.asks)
 
     @property
     def is_tradable(self) -> bool:
         """Whether both sides have levels and the best bid is below the best ask."""
-        return len(self.bid_price) > 0 and len(self.ask_price) > 0 and bool(self.bid_price[0] < self.ask_price[0])
+        return self.has_both_sides and self.bids[0].price < self.asks[0].price
 
 
 class DepthWithin(NamedTuple):
     """Base quantity near the mid price, per side."""
 
-    bid: float
-    ask: float
+    bid: Decimal | None
+    ask: Decimal | None
+
+
+class Fill(NamedTuple):
+    """What a market order meets in a book.
+
+    Attributes:
+        average_price: of the part that is filled, in quote per base, to 64 digits; none when nothing is.
+        filled_quote: how much of the size is filled, in quote currency.
+        unfilled_quote: how much is not, because the book ends before.
+    """
+
+    average_price: Decimal | None
+    filled_quote: Decimal
+    unfilled_quote: Decimal
 
 
 class Slippage(NamedTuple):
-    """What a market order of ``quote_size`` would meet; ``slippage_percent`` is NaN when the book cannot fill it."""
+    """What a market order of ``quote_size`` would meet; ``slippage_percent`` is none when the book cannot fill it."""
 
-    quote_size: float
+    quote_size: Decimal
     side: Side
-    slippage_percent: float
-    filled_quote: float
-    unfilled_quote: float
+    slippage_percent: Decimal | None
+    filled_quote: Decimal
+    unfilled_quote: Decimal
 
 
-def order_book(bids: FloatArray2D, asks: FloatArray2D) -> OrderBook:
+@contextmanager
+def _exact() -> Iterator[None]:
+    """Compute with as many digits as sums and products of prices and quantities can have."""
+    with localcontext(_WORKING):
+        yield
+
+
+def order_book(bids: Iterable[LevelText], asks: Iterable[LevelText]) -> OrderBook:
     """Return the book of two lists of levels, sorted best first.
 
     Args:
-        bids: price and quantity of each level, shape ``(levels, 2)``, in any order; shape ``(0,)`` counts as none.
+        bids: price and quantity of each level as decimal text, in any order.
         asks: the same for the other side.
 
     Returns:
         The book, without levels whose price or quantity is not a finite number above zero.
 
     Raises:
-        ValueError: the shape is another one.
+        decimal.InvalidOperation: a text is no number.
     """
-    bid_price, bid_quantity = _levels(bids, descending=True)
-    ask_price, ask_quantity = _levels(asks, descending=False)
-    return OrderBook(bid_price, bid_quantity, ask_price, ask_quantity)
+    return OrderBook(_levels(bids, best_is_high=True), _levels(asks, best_is_high=False))
 
 
-def _levels(levels: FloatArray2D, *, descending: bool) -> tuple[FloatArray1D, FloatArray1D]:
-    if levels.size and (levels.ndim != 2 or levels.shape[1] != 2):
-        raise ValueError(f"levels must have shape (levels, 2), was {levels.shape}")
-    price, quantity = levels.reshape(-1, 2).T
-    valid = all_positive(price, quantity)
-    price, quantity = price[valid], quantity[valid]
-    order = np.argsort(-price if descending else price, kind="stable")
-    return price[order], quantity[order]
+def _levels(levels: Iterable[LevelText], *, best_is_high: bool) -> tuple[Level, ...]:
+    read = (Level(Decimal(price), Decimal(quantity)) for price, quantity in levels)
+    valid = [level for level in read if level.is_valid]
+    return tuple(sorted(valid, key=lambda level: level.price, reverse=best_is_high))
 
 
-def spread(book: OrderBook) -> float:
-    """Best ask minus best bid, in price; negative when crossed, NaN when a side is empty."""
-    return float(book.ask_price[0] - book.bid_price[0]) if _has_both(book) else NAN
+@_exact()
+def spread(book: OrderBook) -> Decimal | None:
+    """Best ask minus best bid, in price, exact; negative when crossed, none when a side is empty."""
+    return book.asks[0].price - book.bids[0].price if book.has_both_sides else None
 
 
-def mid_price(book: OrderBook) -> float:
-    """Mean of best bid and best ask; NaN when a side is empty."""
-    return float(book.bid_price[0] / 2 + book.ask_price[0] / 2) if _has_both(book) else NAN
+@_exact()
+def mid_price(book: OrderBook) -> Decimal | None:
+    """Mean of best bid and best ask, exact; none when a side is empty."""
+    return (book.bids[0].price + book.asks[0].price) / 2 if book.has_both_sides else None
 
 
-def spread_percent(book: OrderBook) -> float:
-    """Spread ÷ mid price · 100; NaN when a side is empty."""
-    return spread(book) / mid_price(book) * 100
+@_exact()
+def spread_percent(book: OrderBook) -> Decimal | None:
+    """Spread ÷ mid price · 100; none when a side is empty."""
+    gap, mid = spread(book), mid_price(book)
+    return None if gap is None or mid is None else _rounded(_HUNDRED * gap / mid)
 
 
-def microprice(book: OrderBook) -> float:
+@_exact()
+def microprice(book: OrderBook) -> Decimal | None:
     """Mid price weighted by the opposite queues: (ask · bid quantity + bid · ask quantity) ÷ (sum of both quantities).
 
     It lies nearer to the side with the shorter queue, where the next trade is likelier (Stoikov 2018 calls it the
-    weighted mid price). NaN when a side is empty.
+    weighted mid price). None when a side is empty.
     """
-    if not _has_both(book):
-        return NAN
-    bid_share = 1 / (1 + book.ask_quantity[0] / book.bid_quantity[0])
-    return float(book.bid_price[0] + (book.ask_price[0] - book.bid_price[0]) * bid_share)
+    if not book.has_both_sides:
+        return None
+    bid, ask = book.bids[0], book.asks[0]
+    return _rounded((ask.price * bid.quantity + bid.price * ask.quantity) / (bid.quantity + ask.quantity))
 
 
-def depth_within(book: OrderBook, share: float = 0.01) -> DepthWithin:
-    """Base quantity of the bids at or above mid · (1 − share) and of the asks at or below mid · (1 + share).
+@_exact()
+def depth_within(book: OrderBook, share: Decimal = Decimal("0.01")) -> DepthWithin:
+    """Base quantity of the bids at or above mid · (1 − share) and of the asks at or below mid · (1 + share), exact.
 
     Args:
         book: the book; 20 levels of a liquid one span far less than 1 %, so this is a lower bound there.
         share: distance from the mid price.
 
     Returns:
-        Both sums; NaN when a side is empty.
+        Both sums; none when a side is empty.
     """
     mid = mid_price(book)
-    if not np.isfinite(mid):
-        return DepthWithin(NAN, NAN)
-    bid = book.bid_quantity[book.bid_price >= mid * (1 - share)]
-    ask = book.ask_quantity[book.ask_price <= mid * (1 + share)]
-    return DepthWithin(float(bid.sum()), float(ask.sum()))
+    if mid is None:
+        return DepthWithin(None, None)
+    lowest, highest = mid * (1 - share), mid * (1 + share)
+    return DepthWithin(
+        _quantity(level for level in book.bids if level.price >= lowest),
+        _quantity(level for level in book.asks if level.price <= highest),
+    )
 
 
-def order_book_imbalance(book: OrderBook, levels: int = 10) -> float:
+@_exact()
+def order_book_imbalance(book: OrderBook, levels: int = 10) -> Decimal | None:
     """(ΣB − ΣA) ÷ (ΣB + ΣA) of the quantities of the best levels.
 
     Args:
@@ -133,17 +187,44 @@ def order_book_imbalance(book: OrderBook, levels: int = 10) -> float:
         levels: levels per side; all where there are fewer.
 
     Returns:
-        −1 (asks only) to 1 (bids only); NaN for an empty book.
+        −1 (asks only) to 1 (bids only); none for an empty book.
 
     Raises:
         ValueError: ``levels`` is below 1.
     """
     require_window(levels)
-    bid, ask = float(book.bid_quantity[:levels].sum()), float(book.ask_quantity[:levels].sum())
-    return (bid - ask) / (bid + ask) if bid + ask > 0 else NAN
+    bid, ask = _quantity(book.bids[:levels]), _quantity(book.asks[:levels])
+    return _rounded((bid - ask) / (bid + ask)) if bid + ask else None
 
 
-def slippage(book: OrderBook, side: Side, quote_size: float) -> Slippage:
+@_exact()
+def fill(levels: Sequence[Level], quote_size: Decimal) -> Fill:
+    """Return what a market order of a size in quote currency meets, level by level.
+
+    Args:
+        levels: the side that it takes from, best first.
+        quote_size: size in quote currency, above 0.
+
+    Returns:
+        Average price and the filled and unfilled part, which add up to the size.
+
+    Raises:
+        ValueError: the size is not a finite number above 0.
+    """
+    if not (quote_size.is_finite() and quote_size > 0):
+        raise ValueError(f"quote_size must be a finite number above 0, was {quote_size}")
+    left, base = quote_size, Decimal()
+    for price, quantity in levels:
+        if left <= price * quantity:
+            return Fill(quote_size / (base + left / price), quote_size, Decimal())
+        left -= price * quantity
+        base += quantity
+    filled = quote_size - left
+    return Fill(filled / base if base else None, filled, left)
+
+
+@_exact()
+def slippage(book: OrderBook, side: Side, quote_size: Decimal) -> Slippage:
     """Distance of the average price of a market order from the mid price.
 
     A buy spends ``quote_size`` on the asks, a sell takes ``quote_size`` out of the bids, level by level. Slippage is
@@ -160,69 +241,62 @@ def slippage(book: OrderBook, side: Side, quote_size: float) -> Slippage:
     Raises:
         ValueError: the size is not a finite number above 0.
     """
-    if not 0 < quote_size < float("inf"):
-        raise ValueError(f"quote_size must be a finite number above 0, was {quote_size}")
     mid = mid_price(book)
-    if not np.isfinite(mid):
-        return Slippage(quote_size, side, NAN, 0.0, quote_size)
-    price, quantity = (book.ask_price, book.ask_quantity) if side is Side.BUY else (book.bid_price, book.bid_quantity)
-    available = np.cumsum(price * quantity)
-    if quote_size > available[-1]:
-        filled = float(available[-1])
-        return Slippage(quote_size, side, NAN, filled, quote_size - filled)
-    average = quote_size / _base_quantity(price, quantity, available, quote_size)
+    taken = () if mid is None else book.asks if side is Side.BUY else book.bids
+    average, filled, unfilled = fill(taken, quote_size)
+    if mid is None or average is None or unfilled:
+        return Slippage(quote_size, side, None, filled, unfilled)
     distance = average - mid if side is Side.BUY else mid - average
-    return Slippage(quote_size, side, distance / mid * 100, quote_size, 0.0)
+    return Slippage(quote_size, side, _rounded(_HUNDRED * distance / mid), filled, unfilled)
 
 
-def _base_quantity(price: FloatArray1D, quantity: FloatArray1D, available: FloatArray1D, quote_size: float) -> float:
-    """Base quantity that ``quote_size`` trades for, when the levels can fill it."""
-    last = int(np.searchsorted(available, quote_size))
-    spent = float(available[last - 1]) if last else 0.0
-    return float(quantity[:last].sum()) + (quote_size - spent) / float(price[last])
-
-
-def cost_to_trade_bps(book: OrderBook, quote_size: float) -> float:
-    """Mean slippage of a buy and a sell of ``quote_size`` in basis points; NaN when either side cannot fill it.
+@_exact()
+def cost_to_trade_bps(book: OrderBook, quote_size: Decimal) -> Decimal | None:
+    """Mean slippage of a buy and a sell of ``quote_size`` in basis points; none when either side cannot fill it.
 
     Raises:
         ValueError: the size is not a finite number above 0.
     """
     both = [slippage(book, side, quote_size).slippage_percent for side in Side]
-    return sum(both) / len(both) * 100
+    known = [percent for percent in both if percent is not None]
+    return _rounded(_HUNDRED * sum(known) / len(both)) if len(known) == len(both) else None
 
 
-def order_flow_imbalance(
-    bid_price: FloatArray1D, bid_quantity: FloatArray1D, ask_price: FloatArray1D, ask_quantity: FloatArray1D
-) -> float:
-    """Order-flow imbalance of Cont, Kukanov and Stoikov (2014) over a run of best quotes.
+@_exact()
+def order_flow_imbalance(best: Sequence[tuple[Level, Level]]) -> Decimal | None:
+    """Order-flow imbalance of Cont, Kukanov and Stoikov (2014) over a run of best quotes, exact.
 
     Σ over consecutive books of: + bid quantity now if the bid did not fall, − bid quantity before if it did not rise,
     − ask quantity now if the ask did not rise, + ask quantity before if it did not fall. While prices stand still this
     is the change of the bid queue minus that of the ask queue.
 
     Args:
-        bid_price: best bids, oldest first, shape ``(n,)``.
-        bid_quantity: their quantities, shape ``(n,)``.
-        ask_price: best asks, shape ``(n,)``.
-        ask_quantity: their quantities, shape ``(n,)``.
+        best: best bid and best ask of each book, oldest first.
 
     Returns:
-        Base units, positive for buying pressure; books with a missing value are left out, NaN with fewer than two.
-
-    Raises:
-        ValueError: the shapes differ.
+        Base units, positive for buying pressure; books with an invalid level are left out, none with fewer than two.
     """
-    require_series(bid_price, bid_quantity, ask_price, ask_quantity)
-    valid = all_positive(bid_price, bid_quantity, ask_price, ask_quantity)
-    if np.count_nonzero(valid) < 2:
-        return NAN
-    bid_step, ask_step = np.diff(bid_price[valid]), np.diff(ask_price[valid])
-    bid, ask = bid_quantity[valid], ask_quantity[valid]
-    bids = np.where(bid_step >= 0, bid[1:], 0.0) - np.where(bid_step <= 0, bid[:-1], 0.0)
-    asks = np.where(ask_step <= 0, ask[1:], 0.0) - np.where(ask_step >= 0, ask[:-1], 0.0)
-    return float((bids - asks).sum())
+    valid = [(bid, ask) for bid, ask in best if bid.is_valid and ask.is_valid]
+    if len(valid) < 2:
+        return None
+    bids, asks = zip(*valid, strict=True)
+    return _queue_change(bids, operator.ge) - _queue_change(asks, operator.le)
 
 
-def _has_both(book: OrderBook) -> bool:
-    return len(book.bid_price) > 0 and len(book.ask_price) > 0
+def _queue_change(best: Sequence[Level], is_as_good: Callable[[Decimal, Decimal], bool]) -> Decimal:
+    """Sum what joined a best queue less what left it; the price that ``is_as_good`` prefers is the better one."""
+    total = Decimal()
+    for before, now in pairwise(best):
+        if is_as_good(now.price, before.price):
+            total += now.quantity
+        if is_as_good(before.price, now.price):
+            total -= before.quantity
+    return total
+
+
+def _quantity(levels: Iterable[Level]) -> Decimal:
+    return sum((level.quantity for level in levels), Decimal())
+
+
+def _rounded(quotient: Decimal) -> Decimal:
+    return _QUOTIENT.plus(quotient)

@@ -94,6 +94,9 @@ class CorrelationMetadata(Answer):
     data_completeness: float | None = Field(description="Mean completeness of the pairs asked for, in percent.")
     last_updated: str = Field(description="When it was computed.")
     as_of: str = Field(description="The instant that it is about: nothing later went in.")
+    data_until: str | None = Field(description="Close of the newest candle that went in.")
+    rows_used: int | None
+    warmup_complete: bool | None = Field(description="Whether every pair had enough candles for what is recursive.")
     benchmark: str | None
     collection: str
 
@@ -155,6 +158,7 @@ async def correlation(reader: AnalysisReader, query: CorrelationQuery) -> dict[s
             "data_completeness": _completeness(details.values()),
             "last_updated": to_iso(document.computed_at_ms),
             "as_of": to_iso(document.as_of_ms),
+            **{name: _body(document).get(name) for name in ("data_until", "rows_used", "warmup_complete")},
             "benchmark": _body(document).get("metadata", {}).get("parameters", {}).get("benchmark"),
             "collection": COLLECTION,
         },

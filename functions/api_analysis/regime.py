@@ -16,7 +16,13 @@ from functions.api_analysis.listings import Listing, same
 from functions.api_analysis.models import Answer, SeriesQuery, single_answer, single_query
 from functions.api_analysis.reader import AnalysisReader
 
-MODEL_FIELDS: Final = ("model_regime", "model_probability", "model_as_of")
+MODEL_FIELDS: Final = (
+    "model_regime",
+    "model_probability",
+    "state_probabilities",
+    "expected_duration_bars",
+    "model_as_of",
+)
 
 
 class Inputs(Answer):
@@ -41,7 +47,7 @@ REGIME: Final = Listing(
         *MODEL_FIELDS,
     ),
     windows=(metrics.REGIME.window,),
-    types={"inputs": Inputs | None},
+    types={"inputs": Inputs | None, "state_probabilities": dict[str, str | None] | None},
 )
 
 

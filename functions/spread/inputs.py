@@ -1,6 +1,7 @@
 """What spread is computed from: the order books of the last minute, and the hourly candles of the last day."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
 from common.events.requests import AnalyticsRequested
+from common.indicators.order_book import LevelText
 from common.models.rows import DepthRow
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore, Window
@@ -22,9 +24,7 @@ HOURS_PER_DAY: Final = 24
 # A day of candles, and room for the newest one that is still on its way, and for one that is missing.
 _HOURS_READ: Final = HOURS_PER_DAY + 2
 
-Level = tuple[str, str]
-
-_levels: Final = msgspec.json.Decoder(tuple[Level, ...]).decode
+_levels: Final = msgspec.json.Decoder(tuple[LevelText, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Book:
     """A stored order book: price and quantity of each level as the exchange wrote them, the best level first."""
 
     time_ms: int
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
+    bids: tuple[LevelText, ...]
+    asks: tuple[LevelText, ...]
 
     @property
     def is_tradable(self) -> bool:
         """Whether both sides have levels and the best bid is below the best ask."""
-        return bool(self.bids and self.asks) and float(self.bids[0][0]) < float(self.asks[0][0])
+        return bool(self.bids and self.asks) and Decimal(self.bids[0][0]) < Decimal(self.asks[0][0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from tests.support.memory_stores import MemoryMarketStore
 
 HOURS = 400
 PAIRS = ("BTCUSDT", "ETHUSDT")
-NAMES = ("volatility", "volume", "spread", "trend", "deviation", "seasonality", "correlation", "regime")
+NAMES = tuple(METRICS)
 
 
 def candles_of(symbol: str, seed: int) -> Iterator[CandleRow]:

@@ -44,7 +44,12 @@ REGIME_BODY = {
     "stable_regime": "transitional",
     "inputs": {"annualized_volatility": "0.3", "volume_spike_ratio": "1", "rate_of_change": None},
 }
-MODEL_BODY = {"model_regime": "low_volatility", "model_probability": "0.97"}
+MODEL_BODY = {
+    "model_regime": "low_volatility",
+    "model_probability": "0.97",
+    "state_probabilities": {"low_volatility": "0.97", "high_volatility": "0.03"},
+    "expected_duration_bars": "31.5",
+}
 MATRIX = {
     "BTCUSDT": {"BTCUSDT": "1", "ETHUSDT": "0.871", "SOLUSDT": None},
     "ETHUSDT": {"BTCUSDT": "0.871", "ETHUSDT": "1", "SOLUSDT": None},
@@ -154,6 +159,9 @@ def test_the_matrix_holds_the_pairs_asked_for(app: FastAPI) -> None:
         "data_completeness": (91.5 + 50) / 2,
         "last_updated": "2025-10-20T00:45:04.100Z",
         "as_of": as_of(3)[0],
+        "data_until": "2025-10-20T00:00:00.000Z",
+        "rows_used": 720,
+        "warmup_complete": True,
         "benchmark": "BTCUSDT",
         "collection": "analytics_correlation_matrix",
     }

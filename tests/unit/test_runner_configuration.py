@@ -64,7 +64,7 @@ def test_the_clock_is_anchored_once_so_that_a_later_process_goes_on_with_the_sam
 
 def environment(tmp_path: Path, base: dict[str, str]) -> dict[str, str]:
     options = run_options("none", isolate=False)
-    return part_environment(options, StateFolder(tmp_path), sink="http://s", bridge_url="http://b", base=base)
+    return part_environment(options, StateFolder(tmp_path), sink="http://s", bridge_url="http://b", stores={}, base=base)
 
 
 def test_parts_get_the_users_settings_and_the_addresses_of_the_run(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from functions.spread.calculator import compute
 from functions.spread.inputs import Book, SpreadInputs, load
 from functions.volatility.calculator import compute as volatility
 from functions.volatility.inputs import VolatilityInputs
+from tests.support import exact_books
 from tests.support.calculators import encoded_fields, flat, number, recorded_until, series_of
 from tests.support.candles import part, random_walk, recorded_rows, without
 from tests.support.memory_stores import MemoryMarketStore
@@ -57,30 +59,42 @@ def result_of(*books: Book, hours: CandleColumns = NO_HOURS) -> Result:
     return result
 
 
+def decimal(result: Result, name: str) -> Decimal:
+    """Return a field that is computed in decimals."""
+    value = result.fields[name]
+    assert isinstance(value, str), f"{name} was {value!r}"
+    return Decimal(value)
+
+
 def orders(result: Result) -> dict[tuple[str, str], dict[str, Any]]:
     return {(order["quote_size"], order["side"]): order for order in encoded_fields(result)["slippage"]}
 
 
 def test_the_book_vector_of_the_analytics_page() -> None:
     result = result_of(vector())
-    assert (result.fields["bid_ask_spread"], result.fields["mid_price"]) == ("0.2", "100.1")
-    assert number(result, "spread_percentage") == pytest.approx(0.2 / 100.1 * 100, rel=1e-15)
-    assert number(result, "market_depth_bid") == pytest.approx(55)
-    assert number(result, "market_depth_ask") == pytest.approx(13)
-    assert number(result, "order_book_imbalance") == pytest.approx(42 / 68)
-    assert number(result, "microprice") == pytest.approx(100 + 0.2 * 1 / 1.4)
+    expected = {
+        "bid_ask_spread": "0.2",
+        "mid_price": "100.1",
+        "spread_percentage": "0.19980019980019980020",
+        "market_depth_bid": "55",
+        "market_depth_ask": "13.0",
+        "order_book_imbalance": "0.61764705882352941176",
+        "microprice": "100.14285714285714286",
+    }
+    assert {name: result.fields[name] for name in expected} == expected
     assert result.parameters["depth_levels"] == 20
 
 
 def test_a_book_that_cannot_fill_an_order_says_what_stays_open() -> None:
     result = result_of(vector())
     buying = orders(result)["10000", "buy"]
-    available = sum((100.2 + 0.1 * j) * (0.4 + 0.2 * j) for j in range(20))
+    steps = [Decimal(j) / 10 for j in range(20)]
+    available = sum((Decimal("100.2") + step) * (Decimal("0.4") + 2 * step) for step in steps)
     assert buying["slippage_percent"] is None
-    assert math.isnan(number(result, "slippage_estimate"))
-    assert float(buying["filled_quote"]) == pytest.approx(available)
-    assert float(buying["filled_quote"]) + float(buying["unfilled_quote"]) == pytest.approx(10_000)
-    assert math.isnan(number(result, "cost_to_trade_bps"))
+    assert result.fields["slippage_estimate"] is None
+    assert Decimal(buying["filled_quote"]) == available
+    assert Decimal(buying["filled_quote"]) + Decimal(buying["unfilled_quote"]) == 10_000
+    assert result.fields["cost_to_trade_bps"] is None
     selling = orders(result)["10000", "sell"]
     assert (selling["filled_quote"], selling["unfilled_quote"]) == ("10000", "0")
     assert float(selling["slippage_percent"]) > 0
@@ -91,12 +105,12 @@ def test_slippage_grows_with_the_size_on_both_sides() -> None:
     told = orders(result)
     assert list(told) == [(size, side) for size in SIZES for side in ("buy", "sell")]
     for side in ("buy", "sell"):
-        percent = [float(told[size, side]["slippage_percent"]) for size in SIZES]
+        percent = [Decimal(told[size, side]["slippage_percent"]) for size in SIZES]
         assert percent == sorted(percent)
         assert all(told[size, side]["unfilled_quote"] == "0" for size in SIZES)
-    both = [float(told["10000", side]["slippage_percent"]) for side in ("buy", "sell")]
-    assert number(result, "slippage_estimate") == both[0]
-    assert number(result, "cost_to_trade_bps") == pytest.approx(sum(both) / 2 * 100)
+    both = [told["10000", side]["slippage_percent"] for side in ("buy", "sell")]
+    assert result.fields["slippage_estimate"] == both[0]
+    assert exact_books.is_rounded(result.fields["cost_to_trade_bps"], sum(map(Fraction, both), Fraction()) * 50)
 
 
 @pytest.mark.parametrize(
@@ -112,49 +126,49 @@ def test_prices_are_exact_to_the_digit(bid: str, ask: str, spread: str, mid: str
     result = result_of(book([(bid, "1")], [(ask, "2")]))
     assert (result.fields["bid_ask_spread"], result.fields["mid_price"]) == (spread, mid)
     share = (Decimal(ask) - Decimal(bid)) / ((Decimal(ask) + Decimal(bid)) / 2) * 100
-    assert number(result, "spread_percentage") == float(share)
+    assert float(decimal(result, "spread_percentage")) == float(share)
 
 
-def recorded_book(recorded_data: Path) -> Book:
-    with gzip.open(recorded_data / "ws" / "um_live_BTCUSDT_20240808T2354.ndjson.gz", "rt") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if row["src"] == "rest":
-                message = row["msg"]
-                bids, asks = (
-                    [(price, quantity) for price, quantity in message[side][:20]] for side in ("bids", "asks")
-                )
-                return book(bids, asks)
-    raise AssertionError("no snapshot in the recording")
+def recorded_books(recorded_data: Path) -> Iterator[Book]:
+    """Yield the snapshots of each recording, the best 20 levels of a side."""
+    for path in sorted((recorded_data / "ws").glob("*_live_*.ndjson.gz")):
+        with gzip.open(path, "rt") as lines:
+            for line in lines:
+                if '"src":"rest"' in line.replace(" ", "")[:200]:
+                    message = json.loads(line)["msg"]
+                    bids, asks = (tuple((p, q) for p, q in message[side][:20]) for side in ("bids", "asks"))
+                    yield book(bids, asks)
 
 
-def filled(levels: Levels, size: Decimal) -> tuple[Decimal, Decimal]:
-    """Base quantity that an order of a quote size gets, and what it spends; level by level, in decimals."""
-    base = spent = Decimal()
-    for price, quantity in levels:
-        take = min(Decimal(quantity), (size - spent) / Decimal(price))
-        base, spent = base + take, spent + take * Decimal(price)
-    return base, spent
-
-
-def test_a_recorded_book_agrees_with_decimal_arithmetic(recorded_data: Path) -> None:
-    real = recorded_book(recorded_data)
+def assert_decimals(real: Book) -> None:
+    """Compare the document of a book with exact fractions: sums to the last digit, quotients rounded once."""
     result = result_of(real)
-    mid = (Decimal(real.bids[0][0]) + Decimal(real.asks[0][0])) / 2
-    assert Decimal(str(result.fields["mid_price"])) == mid
-    near = {
-        "market_depth_bid": sum(Decimal(q) for p, q in real.bids if Decimal(p) >= mid * Decimal("0.99")),
-        "market_depth_ask": sum(Decimal(q) for p, q in real.asks if Decimal(p) <= mid * Decimal("1.01")),
-    }
-    for name, quantity in near.items():
-        assert number(result, name) == pytest.approx(float(quantity), rel=1e-12)
-    told = orders(result)
-    for size in SIZES:
-        for side, levels, sign in (("buy", real.asks, 1), ("sell", real.bids, -1)):
-            base, spent = filled(levels, Decimal(size))
-            assert float(told[size, side]["filled_quote"]) == pytest.approx(float(spent), rel=1e-12)
-            expected = float(sign * (spent / base - mid) / mid * 100)
-            assert float(told[size, side]["slippage_percent"]) == pytest.approx(expected, rel=1e-6)
+    bids, asks = real.bids, real.asks
+    assert Fraction(decimal(result, "mid_price")) == exact_books.mid_price(bids, asks)
+    near = (decimal(result, "market_depth_bid"), decimal(result, "market_depth_ask"))
+    assert tuple(map(Fraction, near)) == exact_books.depth_within(bids, asks, Fraction(1, 100))
+    assert exact_books.is_rounded(result.fields["order_book_imbalance"], exact_books.imbalance(bids, asks, 10))
+    assert exact_books.is_rounded(result.fields["microprice"], exact_books.microprice(bids, asks))
+    for (size, side), order in orders(result).items():
+        exact = exact_books.walk(bids, asks, side, size)
+        assert (Fraction(order["filled_quote"]), Fraction(order["unfilled_quote"])) == (exact.filled, exact.unfilled)
+        assert (order["slippage_percent"] is None) == (exact.percent is None)
+        if exact.percent is not None:
+            assert exact_books.is_rounded(order["slippage_percent"], exact.percent)
+
+
+def test_recorded_books_agree_with_fractions(recorded_data: Path) -> None:
+    books = list(recorded_books(recorded_data))
+    assert len(books) >= 10
+    for real in books:
+        assert_decimals(real)
+
+
+def test_a_depth_that_doubles_get_wrong_has_the_digits_of_its_quantities() -> None:
+    sizes = ("261.4", "0.1", "0.2", "0.02")
+    bids = [(f"{100 - place / 100}", size) for place, size in enumerate(sizes)]
+    assert str(sum(map(float, sizes))) != "261.72"
+    assert result_of(book(bids, [("100.5", "1")])).fields["market_depth_bid"] == "261.72"
 
 
 def test_order_flow_is_that_of_the_best_quotes_one_after_the_other() -> None:
@@ -168,9 +182,9 @@ def test_order_flow_is_that_of_the_best_quotes_one_after_the_other() -> None:
         book([("100.4", "9")], [("100.9", "6")]),  # − 2: the bid fell
         book([("100.4", "9")], [("101", "8")]),  # + 6: the ask rose
     ]
-    assert number(result_of(*books), "order_flow_imbalance") == pytest.approx(2 + 3 + 2 - 6 - 2 + 6)
+    assert decimal(result_of(*books), "order_flow_imbalance") == 2 + 3 + 2 - 6 - 2 + 6
     assert result_of(*books).basis.rows_used == 7
-    assert math.isnan(number(result_of(books[0]), "order_flow_imbalance"))
+    assert result_of(books[0]).fields["order_flow_imbalance"] is None
 
 
 def test_liquidity_is_the_volume_of_a_day_over_hourly_volatility(recorded_data: Path) -> None:
@@ -240,7 +254,13 @@ def test_books_that_nobody_can_trade_on_have_no_part_in_the_flow() -> None:
     inputs = loaded(row(900), row(600, bids=[("105", "1")]), row(300, asks=[]), row(0, bids=[("100", "4")]))
     assert isinstance(inputs, SpreadInputs)
     assert len(inputs.books) == 2
-    assert number(compute(inputs)[0], "order_flow_imbalance") == 3.0
+    assert compute(inputs)[0].fields["order_flow_imbalance"] == "3"
+
+
+def test_prices_that_doubles_cannot_tell_apart_are_no_locked_book() -> None:
+    assert float("99999999.99999998") == float("99999999.99999999")
+    inputs = loaded(row(0, bids=[("99999999.99999998", "1")], asks=[("99999999.99999999", "1")]))
+    assert isinstance(inputs, SpreadInputs)
 
 
 def test_a_day_of_closed_hours_is_read_with_room_for_two(recorded_data: Path) -> None:
@@ -266,9 +286,9 @@ def test_scaling_prices_changes_only_what_is_a_price() -> None:
     scaled = book(bids, asks)
     before, after = result_of(wide), result_of(scaled)
     for name in ("spread_percentage", "order_book_imbalance", "slippage_estimate", "cost_to_trade_bps"):
-        assert number(after, name) == pytest.approx(number(before, name), rel=1e-9)
+        assert decimal(after, name) == decimal(before, name)
     assert Decimal(str(after.fields["bid_ask_spread"])) == 8 * Decimal(str(before.fields["bid_ask_spread"]))
-    assert number(after, "microprice") == pytest.approx(8 * number(before, "microprice"))
+    assert float(decimal(after, "microprice")) == pytest.approx(8 * float(decimal(before, "microprice")), rel=1e-15)
 
 
 @pytest.mark.parametrize("level", [("1e-8", "1e-8"), ("99999999999", "99999999999"), ("0.1", "1e-300")])

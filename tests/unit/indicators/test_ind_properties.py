@@ -1,6 +1,7 @@
 """What must hold for any candles: causality, invariance under scale, shift, permutation and missing rows."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -273,11 +274,11 @@ def test_any_numbers_at_all_give_numbers_or_nan(values: FloatArray1D) -> None:
 @given(seed=seeds)
 def test_order_of_book_levels(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    bids = np.column_stack([100 - rng.permutation(20) * 0.1, rng.uniform(0.1, 5, 20)])
-    asks = np.column_stack([100.1 + rng.permutation(20) * 0.1, rng.uniform(0.1, 5, 20)])
+    bids = [(f"{100 - step / 10:.1f}", f"{size:.3f}") for step, size in enumerate(rng.uniform(0.1, 5, 20))]
+    asks = [(f"{100.1 + step / 10:.1f}", f"{size:.3f}") for step, size in enumerate(rng.uniform(0.1, 5, 20))]
     first = order_book.order_book(bids, asks)
-    second = order_book.order_book(rng.permutation(bids), rng.permutation(asks))
-    assert order_book.cost_to_trade_bps(first, 1500) == order_book.cost_to_trade_bps(second, 1500)
+    second = order_book.order_book(*([side[place] for place in rng.permutation(20)] for side in (bids, asks)))
+    assert order_book.cost_to_trade_bps(first, Decimal(1500)) == order_book.cost_to_trade_bps(second, Decimal(1500))
     assert order_book.microprice(first) == order_book.microprice(second)
     assert order_book.order_book_imbalance(first) == order_book.order_book_imbalance(second)
 

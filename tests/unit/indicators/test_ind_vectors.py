@@ -1,5 +1,7 @@
 """The published check vectors: 120 candles with a daily cycle, their follower three bars behind, and one book."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -120,16 +122,18 @@ def test_volume_of_the_vector() -> None:
 
 
 def test_book_of_the_vector() -> None:
-    j = np.arange(20.0)
+    steps = [Decimal(j) / 10 for j in range(20)]
     book = order_book.order_book(
-        np.column_stack([100 - 0.1 * j, 1 + j]), np.column_stack([100.2 + 0.1 * j, 0.4 + 0.2 * j])
+        [(str(100 - step), str(1 + 10 * step)) for step in steps],
+        [(str(Decimal("100.2") + step), str(Decimal("0.4") + 2 * step)) for step in steps],
     )
-    assert order_book.spread(book) == close_to(0.2)
-    assert order_book.mid_price(book) == close_to(100.1)
-    assert order_book.spread_percent(book) == close_to(0.2 / 100.1 * 100)
-    assert order_book.depth_within(book) == (close_to(55), close_to(13))
-    assert order_book.order_book_imbalance(book) == close_to(42 / 68)
-    buy = order_book.slippage(book, order_book.Side.BUY, 0.4 * 100.2 + 0.6 * 100.3)  # one unit of base currency
-    sell = order_book.slippage(book, order_book.Side.SELL, 100.0)
-    assert buy.slippage_percent == close_to((100.26 - 100.1) / 100.1 * 100)
-    assert sell.slippage_percent == close_to(0.1 / 100.1 * 100)
+    assert order_book.spread(book) == Decimal("0.2")
+    assert order_book.mid_price(book) == Decimal("100.1")
+    assert order_book.spread_percent(book) == Decimal("0.19980019980019980020")
+    assert order_book.depth_within(book) == (Decimal(55), Decimal(13))
+    assert order_book.order_book_imbalance(book) == Decimal("0.61764705882352941176")
+    one_unit = Decimal("0.4") * Decimal("100.2") + Decimal("0.6") * Decimal("100.3")
+    buy = order_book.slippage(book, order_book.Side.BUY, one_unit)
+    sell = order_book.slippage(book, order_book.Side.SELL, Decimal(100))
+    assert str(buy.slippage_percent).startswith("0.15984015984")
+    assert str(sell.slippage_percent).startswith("0.09990009990")

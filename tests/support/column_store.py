@@ -1,0 +1,65 @@
+"""A market store of columns that are already there, and what a calculator's function makes of them."""
+
+import asyncio
+import importlib
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from common.analytics.document import Result, document_of
+from common.analytics.metrics import METRICS
+from common.analytics.window import Missing
+from common.events.requests import AnalyticsRequested
+from common.models.rows import DepthRow
+from common.storage.columns import CandleColumns
+from common.storage.ports import AnalyticsDocument, MarketStore, Window
+from common.timeframes import Timeframe
+from tests.support.candles import part
+
+ColumnsOf = Callable[[str, Timeframe], CandleColumns]
+
+
+class ColumnStore:
+    """Reads closed candles and order books as a store would, without rows.
+
+    Args:
+        columns_of: candles of a pair and timeframe, oldest first.
+        books: of every pair, newest first.
+    """
+
+    def __init__(self, columns_of: ColumnsOf, books: Callable[[str], Sequence[DepthRow]] = lambda _symbol: ()) -> None:
+        self._columns_of = columns_of
+        self._books = books
+
+    async def candle_columns(
+        self, symbol: str, timeframe: Timeframe, *, end_ms: int, start_ms: int | None = None, bars: int | None = None
+    ) -> CandleColumns:
+        columns = self._columns_of(symbol, timeframe)
+        opened = columns.open_time_ms
+        first = 0 if start_ms is None else int(opened.searchsorted(start_ms))
+        last = int((opened + timeframe.duration_ms).searchsorted(end_ms, side="right"))
+        return part(columns, slice(first if bars is None else max(first, last - bars), max(first, last)))
+
+    async def depth(self, symbol: str, window: Window) -> list[DepthRow]:
+        return [book for book in self._books(symbol) if (window.start_ms or 0) <= book.time_ms < (window.end_ms or 0)]
+
+
+def results_of(
+    metric: str, store: ColumnStore, symbols: Sequence[str], timeframe: Timeframe | None, as_of_ms: int
+) -> Sequence[Result] | Missing:
+    """Return what the function of a metric computes, or why it computes nothing."""
+    request = AnalyticsRequested(metric=metric, symbols=tuple(symbols), timeframe=timeframe, as_of_ms=as_of_ms)
+    load = importlib.import_module(f"functions.{metric}.inputs").load
+    inputs = asyncio.run(load(cast("MarketStore", store), request))
+    if isinstance(inputs, Missing):
+        return inputs
+    return cast("Sequence[Result]", importlib.import_module(f"functions.{metric}.calculator").compute(inputs))
+
+
+def documents_of(
+    metric: str, store: ColumnStore, symbols: Sequence[str], timeframe: Timeframe | None, as_of_ms: int
+) -> list[AnalyticsDocument]:
+    """Return the documents that the function of a metric stores, which has to store some."""
+    results = results_of(metric, store, symbols, timeframe, as_of_ms)
+    assert not isinstance(results, Missing), f"{metric} gave no document: {results}"
+    at = {"as_of_ms": as_of_ms, "computed_at_ms": as_of_ms}
+    return [document_of(result, METRICS[metric], timeframe, **at) for result in results]
