@@ -8,7 +8,7 @@ Only when that fails are they looked at one by one, to say which is wrong.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from common.models.dead_letters import Reason
@@ -34,23 +34,28 @@ from functions.ingest.order_book import depth_row
 Reader = Callable[[Any, Envelope[Any], int], MarketRow]
 
 _SIZE: Final = r"[0-9]{1,20}+(?:\.[0-9]{1,18}+)?+"  # possessive: a failed match is found out without backtracking
-_POSITIVE: Final = rf"(?=[0.]*+[1-9]){_SIZE}"
+POSITIVE: Final = rf"(?=[0.]*+[1-9]){_SIZE}"
 _SIGNED: Final = rf"-?{_SIZE}"
 _OPTIONAL: Final = rf"(?:{_SIZE}|None|)"
 
 _is_size: Final = re.compile(_SIZE).fullmatch
-_is_positive: Final = re.compile(_POSITIVE).fullmatch
+_is_positive: Final = re.compile(POSITIVE).fullmatch
 _is_signed: Final = re.compile(_SIGNED).fullmatch
-_are_trade_numbers: Final = re.compile(f"{_POSITIVE},{_POSITIVE}").fullmatch
-_are_ticker_numbers: Final = re.compile(",".join([_POSITIVE] * 4 + [_SIZE] * 2 + [_SIGNED] * 2)).fullmatch
-_are_mark_numbers: Final = re.compile(f"{_POSITIVE},{_OPTIONAL},{_OPTIONAL},(?:{_SIGNED}|None|)").fullmatch
-_are_candle_numbers: Final = re.compile(",".join([_POSITIVE] * 4 + [_SIZE] + [_OPTIONAL] * 3)).fullmatch
+_are_trade_numbers: Final = re.compile(f"{POSITIVE},{POSITIVE}").fullmatch
+_are_ticker_numbers: Final = re.compile(",".join([POSITIVE] * 4 + [_SIZE] * 2 + [_SIGNED] * 2)).fullmatch
+_are_mark_numbers: Final = re.compile(f"{POSITIVE},{_OPTIONAL},{_OPTIONAL},(?:{_SIGNED}|None|)").fullmatch
+_are_candle_numbers: Final = re.compile(",".join([POSITIVE] * 4 + [_SIZE] + [_OPTIONAL] * 3)).fullmatch
 
 _MAX_KNOWN_SYMBOLS: Final = 10_000
-_known_symbols: Final[dict[str | None, str]] = {}
+_known_symbols: Final[dict[str | None, str]] = {}  # as it was written → as it is stored
 _known: Final = _known_symbols.get
 _new_tuple: Final = tuple.__new__
 _TIMEFRAMES: Final = {str(timeframe): timeframe for timeframe in Timeframe}
+
+
+def known_symbols() -> Mapping[str | None, str]:
+    """Return the symbols seen so far: as they were written → as they are stored."""
+    return _known_symbols
 
 
 def trade_row(event: Trade, envelope: Envelope[Any], latest_ms: int) -> TradeRow:

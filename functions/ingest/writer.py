@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from common.wire.binance import decoders
 from common.wire.classify import explain
 from functions.ingest.errors import BadRow, UnhandledRow
 from functions.ingest.rows import READERS, funding_of, latest_plausible_ms
+from functions.ingest.trade_batches import trade_rows
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +83,16 @@ class BatchReader:
 
     def read(self, event: Event, now_ms: int) -> Batch:
         """Return the rows of every good message and a dead letter for every bad one."""
-        batch = Batch()
         latest_ms = latest_plausible_ms(now_ms)
+        messages = event.data.split(b"\n")
+        if self._kind == "trade" and (rows := trade_rows(messages, self._decode, latest_ms)) is not None:
+            return Batch(rows)
+        return self._each(event, messages, now_ms, latest_ms)
+
+    def _each(self, event: Event, messages: Sequence[bytes], now_ms: int, latest_ms: int) -> Batch:
+        batch = Batch()
         decode, row_of, keep = self._decode, self._row_of, batch.rows.append
-        for raw in event.data.split(b"\n"):
+        for raw in messages:
             try:
                 envelope = decode(raw)
                 data = envelope.data
