@@ -32,7 +32,7 @@ from common.storage.ports import SeriesExtent, Window, WriteCounts
 from common.timeframes import Timeframe
 
 # While the server stores one chunk, the documents of the next are made.
-_CHUNK_ROWS: Final = 250
+_CHUNK_ROWS: Final = 500
 _CHUNKS_UNDER_WAY: Final = 2
 
 
