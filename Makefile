@@ -33,8 +33,8 @@ setup: $(VENV)/run.stamp ## Make .venv with what the system needs
 
 setup-test: $(VENV)/test.stamp ## Make .venv with what the tests need
 
-run: setup ## Start the whole system on http://127.0.0.1:8080 (Ctrl-C stops it)
-	@exec $(BIN)/petrosa run --feed "$(FEED)" $(if $(ISOLATE),--isolate)
+run: setup ## Start the whole system on http://127.0.0.1:8080 (Ctrl-C stops it; STORES=servers: on MongoDB and MySQL)
+	@exec $(BIN)/petrosa run --feed "$(FEED)" $(if $(STORES),--stores "$(STORES)") $(if $(ISOLATE),--isolate)
 
 test: setup-test ## Run the whole suite, with lint and types before it
 	@$(MAKE) --no-print-directory lint types test-servers
@@ -73,5 +73,5 @@ lock: setup-test ## Renew the locks from pyproject.toml
 	    --upgrade $$([ $$kind = run ] && echo -c infra/locks/test.lock) -o infra/locks/$$kind.lock; done
 
 clean: ## Remove the environment, the state and all caches
-	rm -rf $(VENV) .petrosa .petrosa-test .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .petrosa .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,5 +24,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the person who runs the tests must not decide their outcome."""
     kept = {"PETROSA_TEST_DATA", "PETROSA_TEST_MONGODB_URL", "PETROSA_TEST_MYSQL_URL", "PETROSA_TEST_SERVERS"}
     for name in list(os.environ):
-        if name.startswith(("PETROSA_", "NATS_", "MONGODB_", "MYSQL_", "BRIDGE_", "OTEL_")) and name not in kept:
+        if (
+            name.startswith(("PETROSA_", "STORES", "NATS_", "MONGODB_", "MYSQL_", "BRIDGE_", "OTEL_"))
+            and name not in kept
+        ):
             monkeypatch.delenv(name)

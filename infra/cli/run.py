@@ -12,6 +12,14 @@ def run(
         str,
         typer.Option(envvar="FEED", help="`simulate` publishes a simulated market; `none` waits for your producer."),
     ] = "simulate",
+    stores: Annotated[
+        str,
+        typer.Option(
+            envvar="STORES",
+            help="`embedded` stores in files; `servers` in MongoDB and MySQL, which are started unless their address "
+            "is given.",
+        ),
+    ] = "embedded",
     isolate: Annotated[
         bool, typer.Option("--isolate", help="Run every function in a process of its own instead of sharing few.")
     ] = False,
@@ -28,8 +36,10 @@ def run(
     """Start the whole system and show it; Ctrl-C stops it.
 
     Settings by environment: `PETROSA_HTTP_PORT` (8080), `PETROSA_NATS_PORT` (4222, where producers publish),
-    `NATS_URL` (use that server, start none), `PETROSA_DATA_DIR` (state folder, default `.petrosa/<feed>`),
-    `PETROSA_MARKET` (`um` or `spot`), `PETROSA_CLOCK` (an instant to start the clock at).
+    `NATS_URL`, `MONGODB_URL`, `MYSQL_URI` (use that server, start none), `PETROSA_MONGODB_PORT`, `PETROSA_MYSQL_PORT`
+    (where started ones listen, default any free port), `PETROSA_DATA_DIR` (state folder, default `.petrosa/<feed>`,
+    with servers `.petrosa/<feed>-servers`), `PETROSA_MARKET` (`um` or `spot`), `PETROSA_CLOCK` (an instant to start the
+    clock at).
 
     Exit status: 0 after a stop, 1 when a part could not be started, 2 when a setting is wrong.
     """
@@ -41,7 +51,7 @@ def run(
     from infra.local.state_folder import held_state_folder
 
     try:
-        options = run_options(feed, isolate=isolate, project_dir=project)
+        options = run_options(feed, isolate=isolate, stores=stores, project_dir=project)
         with held_state_folder(options.data_dir, options.mark) as folder:
             code = asyncio.run(runner.run(options, folder, Console()))
     except ConfigurationError as error:

@@ -35,17 +35,13 @@ def status() -> None:
 
 async def _look(record: "RunRecord") -> "tuple[RunRecord, Figures]":
     """Look twice, a second apart, because rates need two looks; and ask whether the system is ready."""
-    from pathlib import Path
-
     import httpcore
     import msgspec
 
     from common.clock import clock_from
-    from common.settings import load_settings
-    from infra.local.observation import READINESS, READY_STATUSES, Observer, StoreReader, get
+    from infra.local.observation import READINESS, READY_STATUSES, Observer, StoreReader, get, settings_of
 
-    settings = load_settings(petrosa_data_dir=Path(record.state_dir), petrosa_market=record.market)
-    stores = StoreReader(settings, clock_from(record.clock))
+    stores = StoreReader(settings_of(record), clock_from(record.clock))
     async with httpcore.AsyncConnectionPool() as pool:
         observer = Observer(stores, pool)
         try:

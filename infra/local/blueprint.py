@@ -1,7 +1,8 @@
 """What a run consists of, decided before anything starts: ports, plans, environment, and the parts by stage.
 
-Start order: NATS server and functions side by side; then the broker, which would use up its retries on functions that
-are not there yet; then the bridge; then the feed. The stop takes the stages from the last to the first.
+Start order: database servers; then NATS server and functions side by side; then the broker, which would use up its
+retries on functions that are not there yet; then the bridge; then the feed. The stop takes the stages from the last to
+the first.
 """
 
 import sys
@@ -14,6 +15,8 @@ from common.events.types import SCHEDULE
 from infra.local import layout, nats_server, plan
 from infra.local.configuration import RunOptions, part_environment
 from infra.local.cron.pinger import source_uri
+from infra.local.databases.own import MONGODB, MYSQL, DatabaseServer
+from infra.local.databases.stores import Stores
 from infra.local.layout import GATEWAY, Worker, WorkersPlan, workers_plan
 from infra.local.manifests import FunctionService, load_manifests
 from infra.local.observation import RUNNER
@@ -27,7 +30,8 @@ BROKER: Final = "broker"
 BRIDGE: Final = "bridge"
 FEED: Final = "feed"
 
-_RESERVED: Final = frozenset({NATS, BROKER, BRIDGE, FEED, GATEWAY, RUNNER})
+_RESERVED: Final = frozenset({NATS, BROKER, BRIDGE, FEED, MONGODB, MYSQL, GATEWAY, RUNNER})
+_DATABASE_STOP_S: Final = 20.0  # it writes what it holds to its files
 
 HttpProbe = Callable[[str], Probe]
 
@@ -42,6 +46,7 @@ class Blueprint:
         broker_url: what parts get as ``K_SINK``.
         schedules: name of each schedule → ``source`` of its PingSource's events.
         routes: path prefixes that the origin serves.
+        stores: where the data lie.
     """
 
     stages: tuple[tuple[PartSpec, ...], ...]
@@ -49,14 +54,16 @@ class Blueprint:
     broker_url: str
     schedules: dict[str, str]
     routes: tuple[str, ...]
+    stores: Stores
 
 
-def draw(options: RunOptions, folder: StateFolder, probe: HttpProbe) -> Blueprint:
+def draw(options: RunOptions, folder: StateFolder, stores: Stores, probe: HttpProbe) -> Blueprint:
     """Read the manifests, choose the ports and write the plans of the parts.
 
     Args:
         options: what the run was started with.
         folder: where its state lies.
+        stores: where its data lie, made ready.
         probe: makes the readiness check of an HTTP address.
 
     Raises:
@@ -64,7 +71,7 @@ def draw(options: RunOptions, folder: StateFolder, probe: HttpProbe) -> Blueprin
     """
     manifests = load_manifests(options.project_dir)
     _check_process_names(manifests.services)
-    taken = {options.http_port, options.nats_port}
+    taken = {options.http_port, options.nats_port, *stores.ports}
     ports = iter(free_ports(len(manifests.services) + 3, taken=taken))
     broker_port, bridge_port = next(ports), next(ports)
     broker_base, bridge_base = f"http://{LOOPBACK}:{broker_port}", f"http://{LOOPBACK}:{bridge_port}"
@@ -85,10 +92,12 @@ def draw(options: RunOptions, folder: StateFolder, probe: HttpProbe) -> Blueprin
     )
     layout.write_plan(folder.workers_file, workers)
     plan.write_plan(folder.plan_file, broker_plan)
-    environment = part_environment(options, folder, sink=broker_plan.ingress_url, bridge_url=bridge_base)
+    environment = part_environment(
+        options, folder, sink=broker_plan.ingress_url, bridge_url=bridge_base, stores=stores.environment
+    )
     parts = _Parts(options, folder, environment, probe)
     return Blueprint(
-        stages=parts.stages(workers, broker_port, bridge_port),
+        stages=parts.stages(workers, broker_port, bridge_port, stores.servers),
         workers=workers,
         broker_url=broker_plan.ingress_url,
         schedules={
@@ -97,6 +106,7 @@ def draw(options: RunOptions, folder: StateFolder, probe: HttpProbe) -> Blueprin
             if SCHEDULE in source.extensions
         },
         routes=tuple(prefix for service in manifests.services for prefix in service.routes),
+        stores=stores,
     )
 
 
@@ -119,8 +129,11 @@ class _Parts:
     environment: dict[str, str]
     probe: HttpProbe
 
-    def stages(self, workers: WorkersPlan, broker_port: int, bridge_port: int) -> tuple[tuple[PartSpec, ...], ...]:
+    def stages(
+        self, workers: WorkersPlan, broker_port: int, bridge_port: int, servers: Iterable[DatabaseServer]
+    ) -> tuple[tuple[PartSpec, ...], ...]:
         """Return the parts in the order of their start."""
+        databases = tuple(self._database(server) for server in servers)
         nats = () if self.options.external_nats else (self._nats(),)
         hosts = tuple(self._worker(worker) for worker in workers.workers)
         broker = self._python(
@@ -128,7 +141,7 @@ class _Parts:
         )
         bridge = self._python(BRIDGE, "triggers.nats_bridge", port=bridge_port, ready_path="/readyz", stop_timeout_s=12)
         feed = () if self.options.feed == "none" else (self._feed(),)
-        return tuple(stage for stage in ((*nats, *hosts), (broker,), (bridge,), feed) if stage)
+        return tuple(stage for stage in (databases, (*nats, *hosts), (broker,), (bridge,), feed) if stage)
 
     def _nats(self) -> PartSpec:
         port = self.options.nats_port
@@ -143,6 +156,17 @@ class _Parts:
             environment=self.environment | nats_server.ENVIRONMENT,
             log=self.folder.log(NATS),
             ready=ready,
+        )
+
+    def _database(self, server: DatabaseServer) -> PartSpec:
+        return PartSpec(
+            name=server.name,
+            command=server.command,
+            environment=self.environment,
+            log=self.folder.log(server.name),
+            ready=server.ready,
+            stop_timeout_s=_DATABASE_STOP_S,
+            restart_note="" if server.keeps_data else "it keeps its data in memory, so all that it held is gone",
         )
 
     def _worker(self, worker: Worker) -> PartSpec:

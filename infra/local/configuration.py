@@ -14,11 +14,13 @@ from common.clock import SystemClock, clock_from
 from common.errors import ConfigurationError
 from common.settings import load_settings
 from common.times import to_iso
+from infra.local.databases.stores import EMBEDDED, SERVERS, StoreOptions
 from infra.local.run_record import DEFAULT_FOLDERS
 from infra.local.state_folder import StateFolder, StateMark
 
 # Feed → origin of the data that it brings.
 FEEDS: Final = {"simulate": "simulated", "none": "external"}
+_STORES: Final = (EMBEDDED, SERVERS)
 # On one machine a store comes back in seconds, not in minutes.
 _DEFAULTS: Final = {
     "CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "2",
@@ -33,6 +35,8 @@ class RunSettings(BaseSettings):
 
     petrosa_http_port: int = Field(default=8080, ge=1, le=65535)
     petrosa_nats_port: int = Field(default=4222, ge=1, le=65535)
+    petrosa_mongodb_port: int | None = Field(default=None, ge=1, le=65535)
+    petrosa_mysql_port: int | None = Field(default=None, ge=1, le=65535)
     nats_url: str | None = None
     petrosa_data_dir: Path | None = None
     petrosa_market: Literal["um", "spot"] = "um"
@@ -52,11 +56,12 @@ class RunOptions:
     external_nats: str | None
     market: str
     clock: str | None
+    stores: StoreOptions
 
     @property
     def mark(self) -> StateMark:
         """What the state folder remembers of this run."""
-        return StateMark(market=self.market, origin=FEEDS[self.feed])
+        return StateMark(market=self.market, origin=FEEDS[self.feed], stores=self.stores.kind)
 
     @property
     def nats_url(self) -> str:
@@ -82,12 +87,13 @@ def run_settings() -> RunSettings:
         raise ConfigurationError("wrong settings: " + "; ".join(lines)) from error
 
 
-def run_options(feed: str, *, isolate: bool, project_dir: Path | None = None) -> RunOptions:
+def run_options(feed: str, *, isolate: bool, stores: str = EMBEDDED, project_dir: Path | None = None) -> RunOptions:
     """Return what a run is started with.
 
     Args:
         feed: ``simulate`` or ``none``.
         isolate: whether each function has a process of its own.
+        stores: ``embedded``, or ``servers`` to start the database servers whose address is not given.
         project_dir: folder that holds ``functions/``, ``triggers/`` and ``infra/``; that of this code by default.
 
     Raises:
@@ -96,16 +102,32 @@ def run_options(feed: str, *, isolate: bool, project_dir: Path | None = None) ->
     if feed not in FEEDS:
         raise ConfigurationError(f"FEED: expected one of {', '.join(FEEDS)}, was {feed!r}")
     settings = run_settings()
+    store_options = _store_options(stores, settings)
+    folder = feed if store_options.kind == EMBEDDED else f"{feed}-{store_options.kind}"
     return RunOptions(
         feed=feed,
         isolate=isolate,
         project_dir=(project_dir or Path(next(iter(infra.__path__))).parent).absolute(),
-        data_dir=(settings.petrosa_data_dir or DEFAULT_FOLDERS / feed).absolute(),
+        data_dir=(settings.petrosa_data_dir or DEFAULT_FOLDERS / folder).absolute(),
         http_port=settings.petrosa_http_port,
         nats_port=settings.petrosa_nats_port,
         external_nats=settings.nats_url,
         market=settings.petrosa_market,
         clock=anchored(settings.petrosa_clock),
+        stores=store_options,
+    )
+
+
+def _store_options(stores: str, settings: RunSettings) -> StoreOptions:
+    if stores not in _STORES:
+        raise ConfigurationError(f"STORES: expected one of {', '.join(_STORES)}, was {stores!r}")
+    given = load_settings()
+    return StoreOptions(
+        start_servers=stores == SERVERS,
+        mongodb_given=given.mongodb_address is not None,
+        mysql_given=given.mysql_url is not None,
+        mongodb_port=settings.petrosa_mongodb_port,
+        mysql_port=settings.petrosa_mysql_port,
     )
 
 
@@ -126,9 +148,23 @@ def anchored(clock: str | None) -> str | None:
 
 
 def part_environment(
-    options: RunOptions, folder: StateFolder, *, sink: str, bridge_url: str, base: Mapping[str, str] | None = None
+    options: RunOptions,
+    folder: StateFolder,
+    *,
+    sink: str,
+    bridge_url: str,
+    stores: Mapping[str, str],
+    base: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the environment that all parts share: what the user set, and where the parts of this run are.
+
+    Args:
+        options: what the run was started with.
+        folder: its state folder.
+        sink: address of the broker.
+        bridge_url: address of the bridge.
+        stores: the addresses of the database servers that the run starts, by variable.
+        base: what the user set; the environment of this process by default.
 
     Raises:
         ConfigurationError: a setting of the system is wrong; said before any part is started.
@@ -140,6 +176,7 @@ def part_environment(
         "NATS_URL": options.nats_url,
         "K_SINK": sink,
         "BRIDGE_HEALTH_URL": bridge_url,
+        **stores,
     }
     environment = _DEFAULTS | dict(os.environ if base is None else base) | shared
     load_settings(**{name.lower(): value for name, value in shared.items()})

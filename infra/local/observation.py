@@ -15,9 +15,10 @@ import msgspec
 from common.clock import Clock, SystemClock
 from common.errors import PetrosaError
 from common.models.rows import Family
-from common.settings import Settings
+from common.settings import Settings, load_settings
 from common.storage.ports import AnalyticsStore, MarketStore
 from infra.local import metrics_text
+from infra.local.databases.given import mongodb_without_account
 from infra.local.run_record import RunRecord
 
 RUNNER: Final = "runner"  # the name of its own usage beside that of the parts
@@ -125,6 +126,21 @@ class StoreReader:
         newest_ms = await self._analytics.newest_as_of()
         age_s = None if newest_ms is None else max(0.0, (self._clock.now_ms() - newest_ms) / 1000)
         return Stored(rows, dead, age_s)
+
+
+def settings_of(record: RunRecord) -> Settings:
+    """Return the settings by which another process reads the stores of a running system.
+
+    The record holds no account: where the server asks for one, the environment has to name it.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    known: dict[str, object] = {"petrosa_data_dir": Path(record.state_dir), "petrosa_market": record.market}
+    settings = load_settings(**known)
+    if settings.mongodb_address and mongodb_without_account(settings) == record.mongodb_url:
+        return settings
+    return load_settings(**known, mongodb_url=record.mongodb_url, mongodb_host=None)
 
 
 class Observer:

@@ -26,7 +26,11 @@ class PartRecord(msgspec.Struct, frozen=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """A running system. ``pid`` is the runner's; ``broker_url`` is what parts get as ``K_SINK``."""
+    """A running system.
+
+    ``pid`` is the runner's; ``broker_url`` is what parts get as ``K_SINK``; ``stores`` says what they are for people;
+    ``mongodb_url`` is the address of MongoDB, where it is used, with its database and never with an account.
+    """
 
     pid: int
     started_at_ms: int
@@ -41,6 +45,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     clock: str | None
     schedules: dict[str, str]
     parts: dict[str, PartRecord]
+    stores: str = "SQLite files"
+    mongodb_url: str | None = None
 
     def source_of(self, schedule: str) -> str:
         """Return the ``source`` attribute of a schedule's events.

@@ -18,6 +18,7 @@ from common.settings import Settings, load_settings
 from infra.local import nats_server
 from infra.local.blueprint import draw
 from infra.local.configuration import RunOptions
+from infra.local.databases.stores import SERVERS, Stores, prepare_stores
 from infra.local.observation import READINESS, READY_STATUSES, Observer, StoreReader, get, readiness_reason
 from infra.local.ports import require_free
 from infra.local.state_folder import StateFolder
@@ -83,7 +84,7 @@ class Run:
     """One run of the system, from the first part to the last."""
 
     def __init__(
-        self, options: RunOptions, folder: StateFolder, view: View, pool: httpcore.AsyncConnectionPool
+        self, options: RunOptions, folder: StateFolder, stores: Stores, view: View, pool: httpcore.AsyncConnectionPool
     ) -> None:
         self._options = options
         self._folder = folder
@@ -91,9 +92,9 @@ class Run:
         self._pool = pool
         self._began_s = time.monotonic()
         self._reason: str | None = "not asked yet"  # why the system is not ready
-        self._blueprint = draw(options, folder, self._http_probe)
+        self._blueprint = draw(options, folder, stores, self._http_probe)
         self._system = LocalSystem(self._blueprint, options, folder, view.note)
-        self._settings = _settings_of(options, folder)
+        self._settings = _settings_of(options, folder, stores)
         self._clock = clock_from(options.clock)
         self.stop_request = StopRequest(self._system.kill)
 
@@ -112,10 +113,7 @@ class Run:
             return _FORCED
         if failure:
             return 1
-        self._view.note(
-            f"stopped, everything is stored in {self._folder.path}. "
-            f"To go on from there: make run FEED={self._options.feed}"
-        )
+        self._view.note(farewell(self._options, self._folder, self._blueprint.stores))
         return 0
 
     async def _start_and_watch(self) -> None:
@@ -204,6 +202,17 @@ def examples(url: str, routes: Collection[str], schedules: Collection[str]) -> l
     return lines + ticks
 
 
+def farewell(options: RunOptions, folder: StateFolder, stores: Stores) -> str:
+    """Return what to say after a stop: where the data are, and how to go on."""
+    told = options.stores
+    if stores.forgetful:
+        lost = " and ".join(server.name for server in stores.forgetful)
+        return f"stopped; {lost} kept its data in memory, and they are gone. To begin anew, remove {folder.path}"
+    servers = " and on the servers that were given" if told.mongodb_given or told.mysql_given else ""
+    command = f"make run FEED={options.feed}" + (f" STORES={SERVERS}" if told.start_servers else "")
+    return f"stopped, everything is stored in {folder.path}{servers}. To go on from there: {command}"
+
+
 async def run(options: RunOptions, folder: StateFolder, console: Console) -> int:
     """Run the system until it is asked to stop; returns the exit status.
 
@@ -219,14 +228,34 @@ async def run(options: RunOptions, folder: StateFolder, console: Console) -> int
     folder.feed_file.unlink(missing_ok=True)
     async with httpcore.AsyncConnectionPool(keepalive_expiry=30) as pool:
         with view_for(console) as view:
-            current = Run(options, folder, view, pool)
             view.note(f"starting in {folder.path}")
+            stores = await _prepared_stores(options, folder)
+            for line in _store_notes(stores, folder):
+                view.note(line)
+            current = Run(options, folder, stores, view, pool)
             with current.stop_request.listening():
                 return await current.until_stopped()
 
 
-def _settings_of(options: RunOptions, folder: StateFolder) -> Settings:
+async def _prepared_stores(options: RunOptions, folder: StateFolder) -> Stores:
+    taken = (options.http_port, options.nats_port)
+    return await prepare_stores(options.stores, load_settings(), folder.path, taken)
+
+
+def _store_notes(stores: Stores, folder: StateFolder) -> Iterator[str]:
+    yield f"stores: {stores.description}"
+    for server in stores.forgetful:
+        yield (
+            f"{server.name}: what it stores is gone whenever it ends, at a stop as well as when it dies; it is for "
+            f"trying only. To keep data, install the real server or give one with {server.variable}"
+        )
+        if folder.plan_file.exists():  # of an earlier run
+            yield f"{server.name}: what earlier runs stored is gone; to begin anew, stop and remove {folder.path}"
+
+
+def _settings_of(options: RunOptions, folder: StateFolder, stores: Stores) -> Settings:
     return load_settings(
+        **{variable.lower(): url for variable, url in stores.environment.items()},
         petrosa_data_dir=folder.path,
         petrosa_market=options.market,
         petrosa_clock=options.clock,

@@ -1,7 +1,8 @@
 """The state folder of a run: whose data it holds, who uses it now, and where each thing in it lies.
 
 One runner at a time holds a folder. The folder remembers the market and the origin of its data, so that prices of two
-markets, or simulated and real ones, never meet in one store.
+markets, or simulated and real ones, never meet in one store; and the kind of its stores, because what lies in the
+folder beside them (streams, positions) tells of rows that other stores do not have.
 """
 
 import fcntl
@@ -21,10 +22,17 @@ _LOGS_KEPT: Final = 3
 
 
 class StateMark(msgspec.Struct, frozen=True):
-    """What a folder remembers: ``market`` (``um``, ``spot``) and ``origin`` (``simulated``, ``external``, ``live``)."""
+    """What a folder remembers.
+
+    Attributes:
+        market: ``um`` or ``spot``.
+        origin: of the data, ``simulated``, ``external`` or ``live``.
+        stores: ``embedded``, ``servers``, or ``mongodb`` or ``mysql`` for one server beside files.
+    """
 
     market: str
     origin: str
+    stores: str = "embedded"
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def held_state_folder(path: Path, mark: StateMark) -> Iterator[StateFolder]:
 
     Raises:
         ConfigurationError: the folder cannot be used, or another runner holds it.
-        StateMismatch: it belongs to another market, or to data of another origin.
+        StateMismatch: it belongs to another market, to data of another origin, or to other stores.
     """
     folder = StateFolder(path.absolute())
     try:
@@ -115,10 +123,14 @@ def _check_mark(path: Path, mark: StateMark) -> None:
         ) from error
     if stored != mark:
         raise StateMismatch(
-            f"the state folder {path} holds {stored.origin} data of the market {stored.market!r}, and this start "
-            f"would add {mark.origin} data of the market {mark.market!r}. Choose another folder with "
-            f"PETROSA_DATA_DIR, start as before, or remove the folder to begin anew"
+            f"the state folder {path} belongs to {_described(stored)}, and this start would add {_described(mark)}. "
+            f"Choose another folder with PETROSA_DATA_DIR, start as before (FEED, PETROSA_MARKET, STORES and the "
+            f"addresses of database servers), or remove the folder to begin anew"
         )
+
+
+def _described(mark: StateMark) -> str:
+    return f"{mark.origin} data of the market {mark.market!r} with the stores {mark.stores!r}"
 
 
 def write_atomically(file: Path, content: bytes) -> None:

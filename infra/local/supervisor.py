@@ -59,6 +59,7 @@ class PartSpec:
         stop_timeout_s: how long it may take to end after SIGTERM.
         may_end: it may end by itself with status 0, and is then left so.
         functions: names of the functions that it hosts.
+        restart_note: what people must know when it was started again.
     """
 
     name: str
@@ -70,6 +71,7 @@ class PartSpec:
     stop_timeout_s: float = 8.0
     may_end: bool = False
     functions: tuple[str, ...] = ()
+    restart_note: str = ""
 
 
 def pause_before_restart_s(quick_deaths: int) -> float:

@@ -93,6 +93,8 @@ class LocalSystem:
             clock=options.clock,
             schedules=self._blueprint.schedules,
             parts={name: _record_of(part) for name, part in self.parts.items()},
+            stores=self._blueprint.stores.description,
+            mongodb_url=self._blueprint.stores.mongodb_url,
         )
 
     def _changed(self, part: Part) -> None:
@@ -101,7 +103,8 @@ class LocalSystem:
         if part.state is PartState.DOWN:
             self._note(_died(part))
         elif part.state is PartState.READY and part.restarts:
-            self._note(f"{part.spec.name} is back")
+            note = part.spec.restart_note
+            self._note(f"{part.spec.name} is back" + (f": {note}" if note else ""))
         elif part.state is PartState.ENDED:
             self._note(f"{part.spec.name} has ended")
         self._write()

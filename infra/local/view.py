@@ -114,7 +114,7 @@ def _headline(record: RunRecord, now_ms: int) -> Text:
     line = Text(" Petrosa ", style="bold")
     line.append("ready" if record.ready else "not ready", style="bold green" if record.ready else "bold yellow")
     line.append(f"  {record.url}  {record.nats_url}\n", style="default not bold")
-    details = f" market {record.market} · feed {record.feed} · up {_duration(uptime_s)}"
+    details = f" market {record.market} · feed {record.feed} · up {_duration(uptime_s)}\n stores: {record.stores}"
     return line.append(details, style="dim not bold")
 
 

@@ -17,7 +17,7 @@ from common.settings import Settings
 from common.storage.open import open_metadata_store
 from common.storage.ports import MetadataStore
 from tests.contract.metadata_store_contract import START_MS, audit, health, job, using
-from tests.contract.mysql_databases import TIMEOUT_S, address, administrator, ask, new_database, opened
+from tests.support.mysql_databases import TIMEOUT_S, address, administrator, ask, new_database, opened
 from tests.support.servers.mysql import MySqlServer
 from tests.support.servers.proxy import Proxy
 

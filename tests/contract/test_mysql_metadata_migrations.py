@@ -23,7 +23,7 @@ from common.storage.sql_metadata.migrations import HEAD, VERSION_TABLE
 from common.storage.sql_metadata.mysql import open_mysql
 from common.storage.sql_metadata.tables import METADATA
 from tests.contract.metadata_store_contract import job, using
-from tests.contract.mysql_databases import TIMEOUT_S, address, administrator, ask, new_database, opened
+from tests.support.mysql_databases import TIMEOUT_S, address, administrator, ask, new_database, opened
 from tests.support.servers.mysql import MySqlServer
 
 SECOND_MS = 1_760_961_600_000  # 2025-10-20 12:00:00

@@ -28,7 +28,7 @@ from tests.contract.metadata_store_contract import (
     job,
     using,
 )
-from tests.contract.mysql_databases import TIMEOUT_S, address, administrator, ask, new_database, opened
+from tests.support.mysql_databases import TIMEOUT_S, address, administrator, ask, new_database, opened
 from tests.support.servers.mysql import MySqlServer
 from tests.support.sqlite_files import running_child
 

@@ -1,5 +1,6 @@
 """Broken input through the whole system: the good rows beside it are stored, the bad ones can be looked up."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,8 @@ NO_ERRORS = (
 )
 
 
-def test_broken_messages_never_stop_the_flow(tmp_path: Path) -> None:
-    with running_system(tmp_path / "state") as system:
+def test_broken_messages_never_stop_the_flow(tmp_path: Path, stores: Mapping[str, str]) -> None:
+    with running_system(tmp_path / "state", environment=stores) as system:
         good = [trade(number) for number in range(GOOD)]
         mixed = [*good[:250], *BROKEN.values(), *FURTHER, *NO_ERRORS, *good[250:]]
         publish(system, mixed)

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,10 +23,10 @@ TRADES = 60_000
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killing_parts_at_random_during_a_replay(tmp_path: Path, seed: int) -> None:
+def test_killing_parts_at_random_during_a_replay(tmp_path: Path, stores: Mapping[str, str], seed: int) -> None:
     chance = random.Random(seed)
     file = trades_file(tmp_path / "BTCUSDT-trades-2024-08-08.csv", range(TRADES))
-    with running_system(tmp_path / "state") as system:
+    with running_system(tmp_path / "state", environment=stores) as system:
         process = replay(system, file)
         for _ in range(10):
             time.sleep(chance.uniform(0.05, 0.8))
@@ -44,8 +44,8 @@ def test_killing_parts_at_random_during_a_replay(tmp_path: Path, seed: int) -> N
 
 
 @pytest.mark.slow
-def test_the_flow_goes_on_within_ten_seconds_of_each_kill(tmp_path: Path) -> None:
-    with running_system(tmp_path / "state") as system:
+def test_the_flow_goes_on_within_ten_seconds_of_each_kill(tmp_path: Path, stores: Mapping[str, str]) -> None:
+    with running_system(tmp_path / "state", environment=stores) as system:
         published = 0
         for victim in VICTIMS:
             system.kill(victim)
@@ -64,11 +64,13 @@ def test_a_burst_of_core_publishes_reaches_the_stream_whole(tmp_path: Path) -> N
         wait_stored(system, Family.TRADES, count, within_s=90)
 
 
-def test_a_stop_in_the_middle_loses_nothing_and_a_second_start_goes_on(tmp_path: Path) -> None:
+def test_a_stop_in_the_middle_loses_nothing_and_a_second_start_goes_on(
+    tmp_path: Path, stores: Mapping[str, str]
+) -> None:
     state = tmp_path / "state"
-    with running_system(state) as system:
+    with running_system(state, environment=stores) as system:
         publish(system, (trade(number) for number in range(30_000)))
-    with running_system(state, ready_within_s=20) as system:
+    with running_system(state, environment=stores, ready_within_s=20) as system:
         wait_stored(system, Family.TRADES, 30_000)
 
 

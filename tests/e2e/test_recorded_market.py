@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ pytestmark = [pytest.mark.recorded, pytest.mark.timeout(180)]
 TRADES = 21_313
 
 
-def test_a_recorded_session_is_stored_exactly_once(tmp_path: Path, recorded_data: Path) -> None:
+def test_a_recorded_session_is_stored_exactly_once(
+    tmp_path: Path, recorded_data: Path, stores: Mapping[str, str]
+) -> None:
     file = recorded_data / "ws" / "um_live_BTCUSDT_20240808T2354.ndjson.gz"
-    with running_system(tmp_path / "state") as system:
+    with running_system(tmp_path / "state", environment=stores) as system:
         finish(replay(system, file))
         wait_stored(system, Family.TRADES, TRADES)
         books = stored_rows(system, Family.DEPTH)
@@ -31,11 +34,13 @@ def test_a_recorded_session_is_stored_exactly_once(tmp_path: Path, recorded_data
         assert system.get("/health/dead-letters").json()["pagination"]["total"] == 0
 
 
-def test_recorded_candles_come_back_digit_for_digit(tmp_path: Path, recorded_data: Path) -> None:
+def test_recorded_candles_come_back_digit_for_digit(
+    tmp_path: Path, recorded_data: Path, stores: Mapping[str, str]
+) -> None:
     files = sorted((recorded_data / "klines").glob("um_1h_*.csv.gz"))
     assert len(files) == 5
     expected = {file.name.split("_")[2]: _rows(file) for file in files}
-    with running_system(tmp_path / "state") as system:
+    with running_system(tmp_path / "state", environment=stores) as system:
         finish(replay(system, *files))
         wait_stored(system, Family.CANDLES, sum(map(len, expected.values())))
         for pair, rows in expected.items():

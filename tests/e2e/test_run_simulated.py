@@ -1,5 +1,6 @@
 """The product as a newcomer starts it: a simulated market from an empty folder, stored, analysed, and gone on with."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +16,16 @@ def has_values(system: System, path: str) -> bool:
     return answer.status_code == 200 and bool(answer.json()["values"])
 
 
-def has_book(system: System, pair: str) -> bool:
-    return system.get(f"/data/depth?pair={pair}").status_code == 200
+def is_found(system: System, path: str) -> bool:
+    return system.get(path).status_code == 200
 
 
 @pytest.mark.slow
-def test_a_newcomer_sees_living_data_within_a_minute_and_again_after_a_stop(tmp_path: Path) -> None:
+def test_a_newcomer_sees_living_data_within_a_minute_and_again_after_a_stop(
+    tmp_path: Path, stores: Mapping[str, str]
+) -> None:
     state = tmp_path / "state"
-    with running_system(state, feed="simulate") as system:
+    with running_system(state, feed="simulate", environment=stores) as system:
         assert system.get("/health/readiness").json()["ready"]
         for pair in PAIRS:
             for path in (
@@ -31,10 +34,20 @@ def test_a_newcomer_sees_living_data_within_a_minute_and_again_after_a_stop(tmp_
                 f"/data/funding?pair={pair}",
                 f"/analysis/volatility?pair={pair}&period=1h",
                 f"/analysis/volume?pair={pair}&period=1d",
+                f"/analysis/trend?pair={pair}&period=1h",
             ):
                 system.wait(partial(has_values, system, path), 60, f"{path} has no values")
-            system.wait(partial(has_book, system, pair), 60, f"{pair} has no book")
+            for path in (
+                f"/data/depth?pair={pair}",
+                f"/analysis/spread?pair={pair}",
+                f"/analysis/deviation?pair={pair}&period=1h",
+                f"/analysis/seasonality?pair={pair}&period=1h",
+                f"/analysis/regime?pair={pair}&period=1d",
+            ):
+                system.wait(partial(is_found, system, path), 60, f"{path} was not found")
+        for path in ("/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h", "/analysis/market-overview"):
+            system.wait(partial(is_found, system, path), 60, f"{path} was not found")
         before = system.get("/data/candles?pair=BTCUSDT&period=1h&limit=3").json()["values"][0]
-    with running_system(state, feed="simulate", ready_within_s=10) as system:
+    with running_system(state, feed="simulate", environment=stores, ready_within_s=10) as system:
         kept = system.get("/data/candles?pair=BTCUSDT&period=1h&limit=1000").json()["values"]
         assert before in kept

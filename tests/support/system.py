@@ -34,11 +34,14 @@ _LOG_LINES_SHOWN: Final = 15
 class System:
     """A running system, as a test sees it."""
 
-    def __init__(self, process: "subprocess.Popen[str]", state_dir: Path, http_port: int, nats_url: str) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[str]", state_dir: Path, http_port: int, settings: Mapping[str, str]
+    ) -> None:
         self.process = process
+        self.settings = settings
         self.state_dir = state_dir
         self.url = f"http://127.0.0.1:{http_port}"
-        self.nats_url = nats_url
+        self.nats_url = settings.get("NATS_URL", f"nats://127.0.0.1:{settings['PETROSA_NATS_PORT']}")
         self.client = httpx.Client(base_url=self.url, timeout=10)
         self._output = ""
 
@@ -48,6 +51,11 @@ class System:
         record = read_record(self.state_dir / "run.json")
         assert record is not None, f"the system does not run:\n{self.output()}"
         return record
+
+    @property
+    def mongodb_url(self) -> str | None:
+        """Where the market data are, with the account that the test gave; None for files."""
+        return self.settings.get("MONGODB_URL", self.record.mongodb_url)
 
     def part(self, name: str) -> PartRecord:
         """Return what is known of a part."""
@@ -150,6 +158,7 @@ def running_system(
         "PETROSA_HTTP_PORT": str(http_port),
         "PETROSA_NATS_PORT": str(nats_port),
         "PETROSA_DATA_DIR": str(state_dir),
+        "STORES": "embedded",
         **(environment or {}),
     }
     command = [sys.executable, "-m", "infra.cli.main", "run", "--feed", feed]
@@ -158,7 +167,7 @@ def running_system(
     process = subprocess.Popen(
         command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    system = System(process, state_dir, http_port, settings.get("NATS_URL", f"nats://127.0.0.1:{nats_port}"))
+    system = System(process, state_dir, http_port, settings)
     try:
         system.wait(system.is_ready, ready_within_s, "the system was not ready")
         yield system

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nats
 
+from common.errors import StoreUnavailable
 from common.models.rows import Family
 from common.settings import Settings
 from common.storage.open import open_market_store
@@ -71,9 +72,10 @@ def finish(process: "subprocess.Popen[str]", within_s: float = 120) -> str:
 
 def ask_store(system: System, question: Callable[[MarketStore], object]) -> object:
     """Ask the running system's store directly."""
+    settings = Settings(petrosa_data_dir=system.state_dir, mongodb_url=system.mongodb_url)
 
     async def run() -> object:
-        store = await open_market_store(Settings(petrosa_data_dir=system.state_dir))
+        store = await open_market_store(settings)
         try:
             return await question(store)  # type: ignore[misc]
         finally:
@@ -93,7 +95,10 @@ def wait_stored(system: System, family: Family, rows: int, *, within_s: float = 
     """Wait until so many rows are stored; fails at once when there are more."""
 
     def reached() -> bool:
-        now = stored_rows(system, family)
+        try:
+            now = stored_rows(system, family)
+        except StoreUnavailable:  # it may be on its way back
+            return False
         assert now <= rows, f"{now} rows of {family} are stored, more than the {rows} that were published"
         return now == rows
 

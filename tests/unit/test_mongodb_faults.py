@@ -71,8 +71,16 @@ def test_what_the_url_says_goes_before_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://host", "mongodb://", "mongodb://host/?w=-5", "mongodb://host/?colour=red", "mongodb://host:99999"]
+    "url", ["http://host", "mongodb://", "mongodb://host:99999", "mongodb://me:123456/secret@host", "mongodb://a:b@c@d"]
 )
-def test_an_unusable_url_is_named(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="MONGODB_URL was not usable"):
+def test_an_unusable_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="MONGODB_URL was not usable") as caught:
         Connection(options(url))
+    assert "123456" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["w=-5", "colour=red"])
+def test_an_option_that_the_driver_would_ignore_is_refused(option: str) -> None:
+    with pytest.raises(ConfigurationError, match="MONGODB_URL had an option"):
+        Connection(options(f"mongodb://host/?{option}"))

@@ -35,7 +35,14 @@ def test_settings_come_from_the_environment_and_empty_ones_count_as_unset(monkey
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PETROSA_HTTP_PORT", "0"), ("PETROSA_NATS_PORT", "x"), ("PETROSA_MARKET", "coin"), ("PETROSA_CLOCK", "noon")],
+    [
+        ("PETROSA_HTTP_PORT", "0"),
+        ("PETROSA_NATS_PORT", "x"),
+        ("PETROSA_MONGODB_PORT", "65536"),
+        ("PETROSA_MYSQL_PORT", "x"),
+        ("PETROSA_MARKET", "coin"),
+        ("PETROSA_CLOCK", "noon"),
+    ],
 )
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
@@ -62,9 +69,48 @@ def test_the_clock_is_anchored_once_so_that_a_later_process_goes_on_with_the_sam
     assert run_options("none", isolate=False).clock == clock, "an anchored clock stays as it is"
 
 
-def environment(tmp_path: Path, base: dict[str, str]) -> dict[str, str]:
+MONGODB = {"MONGODB_URL": "mongodb://u:hidden@h/"}
+MYSQL = {"MYSQL_HOST": "h", "MYSQL_PASSWORD": "hidden"}
+
+
+@pytest.mark.parametrize(
+    ("stores", "given", "kind"),
+    [
+        ("embedded", {}, "embedded"),
+        ("servers", {}, "servers"),
+        ("embedded", MONGODB, "mongodb"),
+        ("embedded", MYSQL, "mysql"),
+        ("embedded", MONGODB | MYSQL, "servers"),
+        ("servers", MONGODB, "servers"),
+    ],
+)
+def test_an_address_is_used_whatever_stores_are_chosen_and_each_kind_has_its_own_folder(
+    monkeypatch: pytest.MonkeyPatch, stores: str, given: dict[str, str], kind: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    options = run_options("none", isolate=False, stores=stores)
+    assert options.mark == StateMark("um", "external", kind)
+    assert options.data_dir.name == ("none" if kind == "embedded" else f"none-{kind}")
+    assert "hidden" not in repr(options)
+
+
+def test_unknown_stores_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="STORES: expected one of embedded, servers"):
+        run_options("none", isolate=False, stores="clouds")
+
+
+def environment(tmp_path: Path, base: dict[str, str], **stores: str) -> dict[str, str]:
     options = run_options("none", isolate=False)
-    return part_environment(options, StateFolder(tmp_path), sink="http://s", bridge_url="http://b", stores={}, base=base)
+    return part_environment(
+        options, StateFolder(tmp_path), sink="http://s", bridge_url="http://b", stores=stores, base=base
+    )
+
+
+def test_parts_are_told_where_the_servers_of_the_run_are(tmp_path: Path) -> None:
+    found = environment(tmp_path, {"MONGODB_URL": ""}, MONGODB_URL="mongodb://own/", MYSQL_URI="mysql://own/d")
+    assert found["MONGODB_URL"] == "mongodb://own/"
+    assert found["MYSQL_URI"] == "mysql://own/d"
 
 
 def test_parts_get_the_users_settings_and_the_addresses_of_the_run(tmp_path: Path) -> None:

@@ -19,13 +19,24 @@ def test_a_folder_is_created_and_can_be_used_again(tmp_path: Path) -> None:
             assert folder.log("bridge").parent.is_dir()
 
 
-@pytest.mark.parametrize("other", [StateMark("spot", "simulated"), StateMark("um", "live")])
-def test_a_folder_refuses_another_market_or_origin_and_says_the_way_out(tmp_path: Path, other: StateMark) -> None:
+@pytest.mark.parametrize(
+    "other", [StateMark("spot", "simulated"), StateMark("um", "live"), StateMark("um", "simulated", "servers")]
+)
+def test_a_folder_refuses_another_market_origin_or_store_and_says_the_way_out(tmp_path: Path, other: StateMark) -> None:
     with held_state_folder(tmp_path, SIMULATED):
         pass
     with pytest.raises(StateMismatch, match="PETROSA_DATA_DIR"), held_state_folder(tmp_path, other):
         pass
     with held_state_folder(tmp_path, SIMULATED):
+        pass
+
+
+def test_a_mark_of_before_there_were_servers_is_one_of_embedded_stores(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"market":"um","origin":"simulated"}')
+    with held_state_folder(tmp_path, SIMULATED):
+        pass
+    on_servers = StateMark("um", "simulated", "servers")
+    with pytest.raises(StateMismatch, match="STORES"), held_state_folder(tmp_path, on_servers):
         pass
 
 

@@ -63,6 +63,7 @@ def test_the_view_says_what_runs_what_flows_and_what_is_stored(width: int) -> No
         "dead letters 2",
         "feed history 43 %, 30,210 published",
         "7,000",
+        "stores: SQLite files",
     ):
         assert words in text
     assert max(len(line) for line in text.splitlines()) <= width

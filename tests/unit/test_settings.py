@@ -10,7 +10,10 @@ from common.settings import Settings, duration_ms, load_settings
 from common.timeframes import Timeframe
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_THE_RUNNER = {"FEED", "PETROSA_HTTP_PORT", "PETROSA_NATS_PORT"}
+OF_THE_RUNNER = {
+    *("FEED", "PETROSA_HTTP_PORT", "PETROSA_NATS_PORT"),
+    *("STORES", "PETROSA_MONGODB_PORT", "PETROSA_MYSQL_PORT"),
+}
 
 
 def test_the_example_lists_every_variable_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:

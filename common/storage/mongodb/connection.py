@@ -24,6 +24,7 @@ from common.storage.mongodb.documents import Document
 T = TypeVar("T")
 Collection = AsyncCollection[Document]
 
+_FORM: Final = "mongodb://user:password@host:port/database, special characters of the password percent-encoded"
 _DUPLICATE_KEY: Final = 11000
 _DETAIL_CHARACTERS: Final = 200
 
@@ -131,12 +132,15 @@ class Connection:
 
 
 def _client(options: ConnectionOptions) -> AsyncMongoClient[Document]:
+    """Make the client. What is said of the address does not show it, because it may hold a password."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # the driver would go on without an option that it cannot read
             return AsyncMongoClient(options.url, **options.driver_options())
-    except (errors.InvalidURI, errors.ConfigurationError, ValueError, UserWarning) as error:
-        raise ConfigurationError(f"MONGODB_URL was not usable: {error}") from error
+    except UserWarning as warning:
+        raise ConfigurationError(f"MONGODB_URL had an option that was not usable: {warning}") from None
+    except (errors.InvalidURI, errors.ConfigurationError, ValueError):
+        raise ConfigurationError(f"MONGODB_URL was not usable: expected {_FORM}") from None
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import pytest
 
+from infra.local.databases.missing import DatabaseMissing
 from tests.support.servers import mongodb, mysql
 from tests.support.servers.handle import Server
-from tests.support.servers.missing import REQUIRED_VARIABLE, ServerMissing, servers_required
+from tests.support.servers.missing import REQUIRED_VARIABLE, servers_required
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 
@@ -59,7 +60,7 @@ def _provide(
         why = ""
         try:
             running = stack.enter_context(server())
-        except ServerMissing as missing:
+        except DatabaseMissing as missing:
             why = str(missing)
         config.stash[_USED].setdefault(kind, f"none: {why}" if running is None else running.description)
         if running is None and servers_required():

@@ -1,14 +1,10 @@
-"""What is said when a server cannot be had, and whether that fails the tests."""
+"""Whether a server that cannot be had fails the tests."""
 
 import os
 from typing import Final
 
 # "required" makes a missing server a failure instead of a skipped test.
 REQUIRED_VARIABLE: Final = "PETROSA_TEST_SERVERS"
-
-
-class ServerMissing(Exception):
-    """A server cannot be had here; the text names the reason and the missing step."""
 
 
 def servers_required() -> bool:

@@ -6,7 +6,8 @@ Says for each what the tests will use or what is missing. Exit status 1 when one
 
 import sys
 
-from tests.support.servers.missing import ServerMissing, servers_required
+from infra.local.databases.missing import DatabaseMissing
+from tests.support.servers.missing import servers_required
 from tests.support.servers.mongodb import prepare_mongodb
 from tests.support.servers.mysql import prepare_mysql
 
@@ -17,7 +18,7 @@ def main() -> int:
     for kind, prepare in (("MongoDB", prepare_mongodb), ("MySQL", prepare_mysql)):
         try:
             print(f"{kind} for the tests: {prepare()}")
-        except ServerMissing as reason:
+        except DatabaseMissing as reason:
             missing += 1
             print(f"{kind} for the tests: none: {reason}", file=sys.stderr)
     return 1 if missing and servers_required() else 0

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from typing import Final
 
-from tests.support.servers.missing import ServerMissing
+from infra.local.databases.missing import DatabaseMissing
 
 # The server and what makes its data folder; the package `mariadb-server` would start a service beside them.
 _PACKAGES: Final = ("mariadb-server-core", "mariadb-client-core")
@@ -16,7 +16,7 @@ def install_mariadb() -> bool:
     """Install MariaDB's programs without a service, and tell whether this system is one where that is possible.
 
     Raises:
-        ServerMissing: the installation failed.
+        DatabaseMissing: the installation failed.
     """
     apt_get = shutil.which("apt-get")
     if apt_get is None or os.geteuid() != 0:
@@ -39,4 +39,4 @@ def _run(*command: str) -> None:
     )
     if done.returncode != 0:
         last = "; ".join(done.stdout.strip().splitlines()[-5:])
-        raise ServerMissing(f"`{' '.join(command)}` failed: {last}: install mariadb-server or set a URL by hand")
+        raise DatabaseMissing(f"`{' '.join(command)}` failed: {last}: install mariadb-server or set a URL by hand")

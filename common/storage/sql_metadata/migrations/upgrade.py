@@ -1,5 +1,6 @@
 """Brings the tables of a database to the newest version. It loads Alembic: import it when there is something to do."""
 
+import logging
 from typing import Final
 
 from alembic import command
@@ -11,6 +12,8 @@ from common.errors import ConfigurationError, StoreUnavailable
 from common.storage.sql_metadata.migrations import HEAD
 
 _LOCK_NAME_LENGTH: Final = 64
+
+logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it tells of each of its own modules
 
 
 def upgrade(connection: Connection, *, wait_s: int) -> None:
