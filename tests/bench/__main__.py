@@ -14,6 +14,7 @@ MEASUREMENTS: Final = {
     "ingest-handler": ("tests.bench.ingest_handler", "measure"),
     "ingest-live": ("tests.bench.ingest_system", "live"),
     "ingest-backlog": ("tests.bench.ingest_system", "backlog"),
+    "ingest-servers": ("tests.bench.ingest_system", "backlog_on_servers"),
     "ingest-age": ("tests.bench.ingest_system", "age"),
     "api-candles": ("tests.bench.api", "candles"),
     "api-analysis": ("tests.bench.api", "analysis"),

@@ -30,6 +30,7 @@ SUBJECT: Final = "binance.futures.websocket.data"
 LIVE_RATE: Final = 20_000
 LIVE_SECONDS: Final = int(os.environ.get("BENCH_LIVE_SECONDS", "60"))
 BACKLOG: Final = 400_000
+BACKLOG_ON_SERVERS: Final = 200_000  # the stand-in for MongoDB keeps all of it in memory
 AGE_RATE: Final = 1_000
 AGE_SECONDS: Final = 20
 SLICE_S: Final = 0.01
@@ -40,8 +41,11 @@ FAMILIES: Final = (Family.TRADES, Family.DEPTH, Family.TICKERS, Family.MARK_PRIC
 
 
 @contextmanager
-def _system() -> Iterator[System]:
-    with tempfile.TemporaryDirectory() as folder, running_system(Path(folder) / "state") as system:
+def _system(stores: str = "embedded") -> Iterator[System]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_system(Path(folder) / "state", environment={"STORES": stores}) as system,
+    ):
         yield system
 
 
@@ -76,9 +80,23 @@ def live() -> list[Figure]:
 
 def backlog() -> list[Figure]:
     """Fill the stream while the bridge is stopped, then let it go."""
-    traffic = Traffic(_now_ms() - BACKLOG)
-    messages = traffic.messages(BACKLOG)
-    with _system() as system:
+    rate, complete = _drained("embedded", BACKLOG)
+    return [Figure("backlog", rate, "messages/s", ">= 50,000, all stored", complete and rate >= 50_000)]
+
+
+def backlog_on_servers() -> list[Figure]:
+    """Drain a backlog into MongoDB and MySQL, which the runner starts, and one into embedded stores beside it."""
+    embedded, _ = _drained("embedded", BACKLOG_ON_SERVERS)
+    rate, complete = _drained("servers", BACKLOG_ON_SERVERS)
+    budget = "all stored; beside embedded stores"
+    return [Figure("backlog on servers", rate, "messages/s", budget, complete, embedded, rate / embedded)]
+
+
+def _drained(stores: str, count: int) -> tuple[float, bool]:
+    """Return the rate at which a backlog is stored, and whether all of it was."""
+    traffic = Traffic(_now_ms() - count)
+    messages = traffic.messages(count)
+    with _system(stores) as system:
         bridge = system.part("bridge").pid
         assert bridge is not None
         os.kill(bridge, 19)  # SIGSTOP: it neither pulls nor dies
@@ -87,9 +105,7 @@ def backlog() -> list[Figure]:
         finally:
             os.kill(bridge, 18)  # SIGCONT
         stored, waited_s = asyncio.run(_wait_stored(system, traffic))
-    rate = BACKLOG / waited_s
-    complete = stored == sum(traffic.expected.values())
-    return [Figure("backlog", rate, "messages/s", ">= 50,000, all stored", complete and rate >= 50_000)]
+    return count / waited_s, stored == sum(traffic.expected.values())
 
 
 def age() -> list[Figure]:
@@ -170,7 +186,7 @@ async def _wait_stored(system: System, traffic: Traffic) -> tuple[int, float]:
 
 
 async def _store(system: System) -> MarketStore:
-    return await open_market_store(Settings(petrosa_data_dir=system.state_dir))
+    return await open_market_store(Settings(petrosa_data_dir=system.state_dir, mongodb_url=system.mongodb_url))
 
 
 def _now_ms() -> int:
