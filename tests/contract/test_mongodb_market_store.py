@@ -236,6 +236,43 @@ def test_a_server_that_was_never_there_is_unavailable(connection: ConnectionOpti
     asyncio.run(scenario())
 
 
+def test_what_was_acknowledged_survives_a_kill_of_the_server(own_mongodb_server: MongoServer) -> None:
+    if own_mongodb_server.is_stand_in:
+        pytest.skip("the stand-in keeps nothing on disk: put mongod on PATH")
+    connection = options(own_mongodb_server.url, "killed", timeout_ms=2000)
+
+    async def scenario() -> None:
+        acknowledged: list[Any] = []
+        async with opened(MongoMarketStore, connection) as store:
+            for start in range(0, 20_000, 500):
+                batch = [trade(number) for number in range(start, start + 500)]
+                if start == 10_000:
+                    own_mongodb_server.kill()
+                    own_mongodb_server.start()
+                await _until_written(store, batch)
+                acknowledged += batch
+            assert await store.trades(BTC, Window(limit=50_000)) == acknowledged
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.timeout(150)
+def test_old_documents_expire(mongodb_server: MongoServer, connection: ConnectionOptions) -> None:
+    if mongodb_server.is_stand_in:
+        pytest.skip("the stand-in expires nothing: set PETROSA_TEST_MONGODB_URL, or put mongod on PATH")
+
+    async def scenario() -> None:
+        async with opened(MongoMarketStore, connection, {"trades": 1000}) as store:
+            await store.write(Family.TRADES, [trade(1)])
+            for _ in range(130):  # the server looks every minute
+                if not await store.trades(BTC, ALL):
+                    return
+                await asyncio.sleep(1)
+            raise AssertionError("the document did not expire")
+
+    asyncio.run(scenario())
+
+
 async def _until_written(store: MongoMarketStore, rows: list[Any]) -> WriteCounts:
     """Send rows again until they are taken, as a redelivery does."""
     for _ in range(50):
