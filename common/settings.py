@@ -175,7 +175,7 @@ class Settings(BaseSettings):
         if self.mongodb_url or not self.mongodb_host:
             return self.mongodb_url
         account = f"{quote(self.mongodb_user, safe='')}:{quote(self.mongodb_password, safe='')}@"
-        return f"mongodb://{account if self.mongodb_user else ''}{self.mongodb_host}:{self.mongodb_port}/"
+        return f"mongodb://{account if self.mongodb_user else ''}{_bracketed(self.mongodb_host)}:{self.mongodb_port}/"
 
     @property
     def mysql_url(self) -> str | None:
@@ -185,7 +185,14 @@ class Settings(BaseSettings):
         if not self.mysql_host:
             return None
         account = f"{quote(self.mysql_user, safe='')}:{quote(self.mysql_password, safe='')}"
-        return f"mysql+pymysql://{account}@{self.mysql_host}:{self.mysql_port}/{self.mysql_db}?charset=utf8mb4"
+        return (
+            f"mysql+pymysql://{account}@{_bracketed(self.mysql_host)}:{self.mysql_port}/{self.mysql_db}?charset=utf8mb4"
+        )
+
+
+def _bracketed(host: str) -> str:
+    """Return a host as it stands in an address: an IPv6 one in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _items(value: object) -> tuple[str, ...]:

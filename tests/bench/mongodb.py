@@ -60,7 +60,7 @@ async def _writes(url: str) -> tuple[float, float]:
             await store.write(Family.TRADES, batch)
 
     async def bare(store: MongoMarketStore) -> None:
-        collection = store._connection.collection("trades_BTCUSDT")
+        collection = store.connection.collection("trades_BTCUSDT")
         for documents in ready:
             await collection.insert_many(documents, ordered=False)
 
@@ -84,7 +84,7 @@ async def _reads(url: str) -> list[tuple[float, float]]:
     with fresh_database(url) as database:
         async with opened(MongoMarketStore, options(url, database)) as store:
             await _fill(store)
-            collection = store._connection.collection("candles_BTCUSDT_1h")
+            collection = store.connection.collection("candles_BTCUSDT_1h")
             for _ in range(ROUNDS):
                 begun = time.perf_counter()
                 columns = await store.candle_columns("BTCUSDT", Timeframe.H1, end_ms=end_ms, bars=CANDLES)

@@ -1,7 +1,7 @@
 """Prices that are written on one store and read on another are the same strings, digit for digit."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from common.storage.sqlite.market import SqliteMarketStore
 from common.timeframes import Timeframe
 from tests.contract.market_store_contract import read_all
 from tests.support.candles import recorded_rows
-from tests.support.mongo_stores import fresh_database, opened, options
+from tests.support.mongo_stores import opened, options
 from tests.support.servers.mongodb import MongoServer
 from tests.support.store_rows import SAMPLES, START_MS, candle, trade
 
@@ -30,12 +30,6 @@ TEXTS = [
     "12345678901234567890.123456789012345678",
     "00.10",
 ]
-
-
-@pytest.fixture
-def database(mongodb_server: MongoServer) -> Iterator[str]:
-    with fresh_database(mongodb_server.url) as name:
-        yield name
 
 
 def with_both(
@@ -61,7 +55,9 @@ async def copy(source: MarketStore, target: MarketStore, family: Family) -> Sequ
 
 
 @pytest.mark.parametrize("family", list(Family))
-def test_rows_survive_both_ways(tmp_path: Path, mongodb_server: MongoServer, database: str, family: Family) -> None:
+def test_rows_survive_both_ways(
+    tmp_path: Path, mongodb_server: MongoServer, mongodb_database: str, family: Family
+) -> None:
     async def scenario(embedded: MarketStore, mongo: MarketStore) -> None:
         await embedded.write(family, SAMPLES[family])
         assert await copy(embedded, mongo, family) == SAMPLES[family]
@@ -71,20 +67,22 @@ def test_rows_survive_both_ways(tmp_path: Path, mongodb_server: MongoServer, dat
         finally:
             await second.close()
 
-    with_both(tmp_path, mongodb_server, database, scenario)
+    with_both(tmp_path, mongodb_server, mongodb_database, scenario)
 
 
-def test_every_way_to_write_a_price_survives(tmp_path: Path, mongodb_server: MongoServer, database: str) -> None:
+def test_every_way_to_write_a_price_survives(
+    tmp_path: Path, mongodb_server: MongoServer, mongodb_database: str
+) -> None:
     rows = [trade(number, price=text)._replace(quantity=text) for number, text in enumerate(TEXTS)]
 
     async def scenario(embedded: MarketStore, mongo: MarketStore) -> None:
         await embedded.write(Family.TRADES, rows)
         assert await copy(embedded, mongo, Family.TRADES) == rows
 
-    with_both(tmp_path, mongodb_server, database, scenario)
+    with_both(tmp_path, mongodb_server, mongodb_database, scenario)
 
 
-def test_both_compute_on_the_same_doubles(tmp_path: Path, mongodb_server: MongoServer, database: str) -> None:
+def test_both_compute_on_the_same_doubles(tmp_path: Path, mongodb_server: MongoServer, mongodb_database: str) -> None:
     rows = [candle(text, slot=slot, volume=text) for slot, text in enumerate(TEXTS)]
     rows.append(candle("7", slot=len(rows), trades=None)._replace(quote_volume=None, taker_buy_volume=None))
 
@@ -97,12 +95,12 @@ def test_both_compute_on_the_same_doubles(tmp_path: Path, mongodb_server: MongoS
             columns.append({name: getattr(read, name).tobytes() for name in read.__dataclass_fields__})
         assert columns[0] == columns[1]
 
-    with_both(tmp_path, mongodb_server, database, scenario)
+    with_both(tmp_path, mongodb_server, mongodb_database, scenario)
 
 
 @pytest.mark.recorded
 def test_recorded_candles_survive(
-    tmp_path: Path, mongodb_server: MongoServer, database: str, recorded_data: Path
+    tmp_path: Path, mongodb_server: MongoServer, mongodb_database: str, recorded_data: Path
 ) -> None:
     rows = recorded_rows(recorded_data / "klines/um_1h_ETHUSDT_2025-09_2025-12.csv.gz", "BTCUSDT", Timeframe.H1)
 
@@ -116,4 +114,4 @@ def test_recorded_candles_survive(
         for name in one.__dataclass_fields__:
             assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name
 
-    with_both(tmp_path, mongodb_server, database, scenario)
+    with_both(tmp_path, mongodb_server, mongodb_database, scenario)

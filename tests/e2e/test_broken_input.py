@@ -46,7 +46,9 @@ NO_ERRORS = (
 
 
 def test_broken_messages_never_stop_the_flow(tmp_path: Path, stores: Mapping[str, str]) -> None:
-    with running_system(tmp_path / "state", environment=stores) as system:
+    # The messages are of several years: by the age of the newest the older ones would be due for deletion.
+    kept = {**stores, "PETROSA_RETENTION_TRADE": "forever"}
+    with running_system(tmp_path / "state", environment=kept) as system:
         good = [trade(number) for number in range(GOOD)]
         mixed = [*good[:250], *BROKEN.values(), *FURTHER, *NO_ERRORS, *good[250:]]
         publish(system, mixed)

@@ -1,6 +1,8 @@
 """MongoDB stores for tests: each test has a database of its own, which is dropped afterwards."""
 
+import gc
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TypeVar
@@ -24,6 +26,13 @@ def options(url: str, database: str, *, timeout_ms: int = 5000) -> ConnectionOpt
         min_pool_size=0,
         max_pool_size=15,
     )
+
+
+def collect_sockets() -> None:
+    """Let go of the sockets that the driver leaves behind when it is closed while it tries to connect."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @contextmanager

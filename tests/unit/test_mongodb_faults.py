@@ -1,5 +1,8 @@
 """Which errors of the driver are the server's faults, and how the server is addressed."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from pymongo import errors
 
@@ -30,6 +33,8 @@ def options(url: str) -> ConnectionOptions:
         errors.OperationFailure("out of disk space", 14031),
         errors.OperationFailure("authentication failed", 18),
         errors.OperationFailure("operation exceeded time limit", 50),
+        errors.OperationFailure("retry", 999, {"errorLabels": ["RetryableWriteError"]}),
+        errors.ConfigurationError("the name service does not answer"),
         bulk(11000, 11600),
         bulk(11000, concern=True),
     ],
@@ -84,3 +89,27 @@ def test_an_unusable_url_is_refused_and_not_shown(url: str) -> None:
 def test_an_option_that_the_driver_would_ignore_is_refused(option: str) -> None:
     with pytest.raises(ConfigurationError, match="MONGODB_URL had an option"):
         Connection(options(f"mongodb://host/?{option}"))
+
+
+def test_a_key_that_is_not_the_id_is_no_repetition() -> None:
+    """A unique index of somebody else refuses rows that are not stored."""
+    refused = {"index": 0, "code": 11000, "errmsg": "duplicate", "keyPattern": {"price": 1}}
+    error = errors.BulkWriteError({"writeErrors": [refused], "writeConcernErrors": [], "nInserted": 0})
+    with pytest.raises(errors.BulkWriteError):
+        duplicates(error)
+    known = errors.BulkWriteError({**error.details, "writeErrors": [{**refused, "keyPattern": {"_id": 1}}]})
+    assert duplicates(known) == [0]
+
+
+@pytest.mark.parametrize(
+    ("url", "changes", "text"),
+    [
+        ("mongodb://host/?w=0", {}, "w=0"),
+        ("mongodb://host/?w=0&journal=false", {}, "w=0"),
+        ("mongodb://host/one.two", {}, "no name of a database"),
+        ("mongodb://host/", {"min_pool_size": 16}, "MONGODB_MIN_POOL_SIZE"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(url: str, changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        Connection(replace(options(url), **changes))

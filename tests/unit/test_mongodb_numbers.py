@@ -73,6 +73,7 @@ def test_what_a_decimal_would_not_give_back_stays_text(text: str) -> None:
         (7, "7"),
         (bson.Int64(2**53 + 1), "9007199254740993"),
         ("0.10", "0.10"),
+        ("1E-7", "0.0000001"),
         (Decimal128("1E+3"), "1000"),
         (Decimal128("1.50E+1"), "15.0"),
         (Decimal128("NaN"), "NaN"),

@@ -12,6 +12,7 @@ from common.models.rows import Family
 from common.settings import Settings
 from common.storage.open import open_analytics_store, open_market_store, open_metadata_store
 from common.storage.ports import WriteCounts
+from tests.support.mongo_stores import collect_sockets
 from tests.support.sqlite_files import locked
 from tests.support.store_rows import BTC, trade
 
@@ -52,6 +53,7 @@ def test_servers_that_the_settings_name_are_opened_also_while_they_are_away(tmp_
             await store.close()
 
     asyncio.run(scenario())
+    collect_sockets()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,6 +72,7 @@ def test_the_parts_of_an_address_make_it_whole() -> None:
     assert parts.mongodb_address == "mongodb://me:p%40ss%2Fword@db:27017/"
     assert Settings(mongodb_host="db").mongodb_address == "mongodb://db:27017/"
     assert Settings(mongodb_url="mongodb://one/", mongodb_host="db").mongodb_address == "mongodb://one/"
+    assert Settings(mongodb_host="::1").mongodb_address == "mongodb://[::1]:27017/"
     assert Settings().mongodb_address is None
     assert "p@ss" not in repr(parts)
 

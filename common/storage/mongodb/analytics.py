@@ -15,7 +15,7 @@ from common.clock import Clock
 from common.errors import StoreUnavailable
 from common.storage.mongodb import deletion, reading
 from common.storage.mongodb.bodies import body_of, stored_body
-from common.storage.mongodb.connection import Collection, Connection, all_of, faults
+from common.storage.mongodb.connection import Collection, Connection, all_of, bounded, faults
 from common.storage.mongodb.documents import Document
 from common.storage.mongodb.schema import ANALYTICS, Ages, Indexes
 from common.storage.mongodb.times import instant_ms, stored_instant
@@ -39,7 +39,7 @@ class MongoAnalyticsStore:
     """
 
     def __init__(self, connection: Connection, ages: Ages, clock: Clock) -> None:
-        self._connection = connection
+        self.connection = connection
         self._indexes = Indexes(connection, ages)
         self._clock = clock
 
@@ -48,6 +48,7 @@ class MongoAnalyticsStore:
         """Name of the store in answers."""
         return "mongodb"
 
+    @bounded
     async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
         """Store documents, replacing those of the same key; returns how many were written."""
         now_ms = self._clock.now_ms()
@@ -68,14 +69,16 @@ class MongoAnalyticsStore:
         with faults():
             await collection.bulk_write(replacements, ordered=False)
 
+    @bounded
     async def documents(
         self, symbol: str, metric: str, timeframe: str | None, window: Window
     ) -> list[AnalyticsDocument]:
         """Read documents by ``as_of_ms``."""
-        collection = self._connection.collection(_collection_name(symbol, metric))
+        collection = self.connection.collection(_collection_name(symbol, metric))
         found = await reading.page(collection, {"timeframe": timeframe}, ["as_of"], window, "as_of")
         return [_document(symbol, metric, timeframe, stored) for stored in found]
 
+    @bounded
     async def count_documents(
         self,
         symbol: str,
@@ -86,11 +89,12 @@ class MongoAnalyticsStore:
         end_ms: int | None = None,
     ) -> int:
         """Count the documents of a range of ``as_of_ms``."""
-        collection = self._connection.collection(_collection_name(symbol, metric))
+        collection = self.connection.collection(_collection_name(symbol, metric))
         condition = {"timeframe": timeframe, **reading.time_range(start_ms, end_ms, "as_of")}
         with faults():
             return await collection.count_documents(condition)
 
+    @bounded
     async def newest_as_of(self, metric: str | None = None) -> int | None:
         """Return when the newest document (of a metric) was computed, or nothing."""
         collections = await self._collections(metric)
@@ -101,22 +105,25 @@ class MongoAnalyticsStore:
         """Return nothing: the server keeps no count of changes."""
         return None
 
+    @bounded
     async def delete_analytics_before(self, cutoff_ms: int, *, limit: int) -> int:
         """Delete at most ``limit`` documents as of a time before ``cutoff_ms``, the oldest first."""
         return await deletion.delete_before(await self._collections(None), cutoff_ms, limit, field="as_of")
 
+    @bounded
     async def ping(self, *, write: bool = False) -> None:
         """Ask the server; with ``write``, write a document of its own."""
-        await self._connection.ping(write=write)
+        await self.connection.ping(write=write)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._connection.close()
+        await self._indexes.stop()
+        await self.connection.close()
 
     async def _collections(self, metric: str | None) -> list[Collection]:
-        names = await self._connection.collection_names()
+        names = await self.connection.collection_names()
         return [
-            self._connection.collection(name)
+            self.connection.collection(name)
             for name in names
             if name.startswith(_PREFIX) and (metric is None or name.removeprefix(ANALYTICS).endswith(f"_{metric}"))
         ]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 
 from common.storage.mongodb.numbers import number_text, stored_number
 from common.storage.mongodb.times import stored_instant
@@ -31,6 +32,8 @@ def body_of(value: object) -> Any:
         return number_text(value)
     if isinstance(value, DatetimeMS):
         return to_iso(int(value))
+    if isinstance(value, Int64):
+        return int(value)
     if isinstance(value, Mapping):
         return {name: body_of(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -5,13 +5,15 @@ bounded wait, and whoever sent the data sends it again.
 """
 
 import asyncio
+import functools
 import warnings
-from collections.abc import Awaitable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import AsyncMongoClient, errors
 from pymongo.asynchronous.collection import AsyncCollection
@@ -22,10 +24,12 @@ from common.errors import ConfigurationError, StoreUnavailable, shortened
 from common.storage.mongodb.documents import Document
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Collection = AsyncCollection[Document]
 
 _FORM: Final = "mongodb://user:password@host:port/database, special characters of the password percent-encoded"
 _DUPLICATE_KEY: Final = 11000
+_ID_ONLY: Final = {"_id": 1}
 _DETAIL_CHARACTERS: Final = 200
 
 # Of an operation that reached the server: what passes by itself or is mended at the server, without a change here.
@@ -35,26 +39,43 @@ _PASSING_CODES: Final = frozenset(
         7,  # HostNotFound
         13,  # Unauthorized
         18,  # AuthenticationFailed
+        24,  # LockTimeout
         39,  # FileStreamFailed
+        43,  # CursorNotFound: the server was started again
         50,  # MaxTimeMSExpired
         64,  # WriteConcernFailed
         89,  # NetworkTimeout
         91,  # ShutdownInProgress
-        100,  # CannotSatisfyWriteConcern
+        100,  # UnsatisfiableWriteConcern
         112,  # WriteConflict
+        133,  # FailedToSatisfyReadPreference
+        134,  # ReadConcernMajorityNotAvailableYet
+        175,  # QueryPlanKilled
         189,  # PrimarySteppedDown
+        202,  # NetworkInterfaceExceededTimeLimit
+        237,  # CursorKilled
+        246,  # SnapshotUnavailable
         262,  # ExceededTimeLimit
+        276,  # IndexBuildAborted
+        365,  # TemporarilyUnavailable
+        462,  # IngressRequestRateLimitExceeded
         8000,  # an error of the hosting service, wrong credentials for one
         9001,  # SocketException
         10058,  # LegacyNotPrimary
         10107,  # NotWritablePrimary
         11600,  # InterruptedAtShutdown
+        11601,  # Interrupted
         11602,  # InterruptedDueToReplStateChange
+        12587,  # BackgroundOperationInProgress
         13435,  # NotPrimaryNoSecondaryOk
         13436,  # NotPrimaryOrSecondary
         14031,  # OutOfDiskSpace
     }
 )
+# The name service that lists the servers of ``mongodb+srv://`` is asked on first use; its silence is a configuration
+# error to the driver.
+_PASSING_TYPES: Final = (errors.ConnectionFailure, errors.WriteConcernError, errors.ConfigurationError)
+_RETRYABLE: Final = "RetryableWriteError"  # the server's own word for: try again
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +101,19 @@ class ConnectionOptions:
         """The database: the last part of the URL's path, or the default."""
         return unquote(urlsplit(self.url).path.strip("/")) or self.database
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The options that the URL sets, their names in lower case."""
+        pairs = parse_qsl(urlsplit(self.url).query, keep_blank_values=True)
+        return {name.lower(): value for name, value in pairs}
+
     def driver_options(self) -> dict[str, Any]:
         """Return the driver's options, without those that the URL sets."""
         options: dict[str, Any] = {
             "appName": "petrosa-data-manager",
             "timeoutMS": self.timeout_ms,
             "connectTimeoutMS": self.timeout_ms,  # bounds the driver's own watch over the servers
+            "serverSelectionTimeoutMS": self.timeout_ms,  # for what ``timeoutMS`` is lifted from
             "minPoolSize": self.min_pool_size,
             "maxPoolSize": self.max_pool_size,
             "retryReads": True,
@@ -94,8 +122,17 @@ class ConnectionOptions:
             "w": "majority",
             "journal": True,
         }
-        given = {name.lower() for name, _ in parse_qsl(urlsplit(self.url).query, keep_blank_values=True)}
-        return {name: value for name, value in options.items() if name.lower() not in given}
+        return {name: value for name, value in options.items() if name.lower() not in self.given}
+
+
+class _OnConnection(Protocol):
+    @property
+    def connection(self) -> "Connection":
+        """The database."""
+        ...
+
+
+Bounded = TypeVar("Bounded", bound=_OnConnection)
 
 
 class Connection:
@@ -108,7 +145,15 @@ class Connection:
     def __init__(self, options: ConnectionOptions) -> None:
         self._client = _client(options)
         codecs: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
-        self.database: AsyncDatabase[Document] = self._client.get_database(options.database_name, codec_options=codecs)
+        try:
+            database = self._client.get_database(options.database_name, codec_options=codecs)
+        except errors.InvalidName as error:
+            raise ConfigurationError(f"MONGODB_URL: {options.database_name!r} was no name of a database") from error
+        self.database: AsyncDatabase[Document] = database
+
+    def bounded(self) -> AbstractContextManager[None]:
+        """Bound everything in a ``with`` block together, however many commands and tasks it takes."""
+        return pymongo.timeout(self._client.options.timeout)
 
     def collection(self, name: str) -> Collection:
         """Return a collection, which need not exist."""
@@ -124,15 +169,36 @@ class Connection:
         with faults():
             await self.database.command("ping")
             if write:
-                await self.collection("probes").replace_one({"_id": "probe"}, {"_id": "probe"}, upsert=True)
+                with suppress(errors.DuplicateKeyError):  # another process was writing its probe
+                    await self.collection("probes").update_one(
+                        {"_id": "probe"}, {"$currentDate": {"written_at": True}}, upsert=True
+                    )
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
+        with self.bounded():  # ending sessions at a server that is away would take half a minute
+            await self._client.close()
+
+
+def bounded(
+    method: Callable[Concatenate[Bounded, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Bounded, P], Coroutine[Any, Any, T]]:
+    """Let a store's method take no longer than ``MONGODB_TIMEOUT_MS``, all its commands together."""
+
+    @functools.wraps(method)
+    async def call(store: Bounded, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with store.connection.bounded():
+            return await method(store, *args, **kwargs)
+
+    return call
 
 
 def _client(options: ConnectionOptions) -> AsyncMongoClient[Document]:
     """Make the client. What is said of the address does not show it, because it may hold a password."""
+    if options.min_pool_size > options.max_pool_size:
+        raise ConfigurationError("MONGODB_MIN_POOL_SIZE was larger than MONGODB_MAX_POOL_SIZE")
+    if options.given.get("w") == "0":
+        raise ConfigurationError("MONGODB_URL: w=0 would acknowledge what may be lost: leave it out, or choose w=1")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # the driver would go on without an option that it cannot read
@@ -165,9 +231,14 @@ def duplicates(error: BulkWriteError) -> list[int]:
         BulkWriteError: something else went wrong as well; ``faults`` knows whether that may pass.
     """
     refused = error.details["writeErrors"]
-    if error.details["writeConcernErrors"] or any(item["code"] != _DUPLICATE_KEY for item in refused):
+    if error.details["writeConcernErrors"] or not all(map(_is_known_id, refused)):
         raise error
     return [item["index"] for item in refused]
+
+
+def _is_known_id(item: Mapping[str, Any]) -> bool:
+    """Tell whether a document was refused for its id, and not for a unique index that somebody else made."""
+    return bool(item["code"] == _DUPLICATE_KEY and item.get("keyPattern", _ID_ONLY) == _ID_ONLY)
 
 
 async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
@@ -180,10 +251,10 @@ async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def _may_pass(error: PyMongoError) -> bool:
-    if error.timeout or isinstance(error, (errors.ConnectionFailure, errors.WriteConcernError)):
+    if error.timeout or error.has_error_label(_RETRYABLE) or isinstance(error, _PASSING_TYPES):
         return True
     if isinstance(error, BulkWriteError):
-        items = [item for item in error.details["writeErrors"] if item["code"] != _DUPLICATE_KEY]
+        items = [item for item in error.details["writeErrors"] if not _is_known_id(item)]
         return all(item["code"] in _PASSING_CODES for item in items)
     return isinstance(error, OperationFailure) and error.code in _PASSING_CODES
 

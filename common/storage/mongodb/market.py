@@ -24,9 +24,16 @@ from common.models.rows import (
 )
 from common.storage.columns import CandleColumns
 from common.storage.mongodb import deletion, reading
-from common.storage.mongodb.connection import Collection, Connection, all_of, faults
+from common.storage.mongodb.connection import Collection, Connection, all_of, bounded, faults
 from common.storage.mongodb.documents import SHAPES, dead_letter_document, stored_at
-from common.storage.mongodb.schema import DEAD_LETTERS, Ages, Indexes, collection_name, family_collections
+from common.storage.mongodb.schema import (
+    DEAD_LETTERS,
+    Ages,
+    Indexes,
+    candle_collections,
+    collection_name,
+    family_collections,
+)
 from common.storage.mongodb.writing import CONTESTS, Changed, insert
 from common.storage.ports import SeriesExtent, Window, WriteCounts
 from common.timeframes import Timeframe
@@ -46,7 +53,7 @@ class MongoMarketStore:
     """
 
     def __init__(self, connection: Connection, ages: Ages, clock: Clock) -> None:
-        self._connection = connection
+        self.connection = connection
         self._indexes = Indexes(connection, ages)
         self._clock = clock
 
@@ -55,12 +62,14 @@ class MongoMarketStore:
         """Name of the store in answers."""
         return "mongodb"
 
+    @bounded
     async def write(
         self, family: Family, rows: Sequence[MarketRow], dead_letters: Sequence[DeadLetter] = ()
     ) -> WriteCounts:
         """Store rows of one family and the dead letters of the same batch; after a failure, send both again."""
         return await self._write({family: rows}, dead_letters)
 
+    @bounded
     async def write_funding(
         self,
         marks: Sequence[MarketRow],
@@ -105,34 +114,42 @@ class MongoMarketStore:
         collection = await self._indexes.of_dead_letters()
         return await insert(collection, [dead_letter_document(letter, now_ms) for letter in letters])
 
+    @bounded
     async def candles(self, symbol: str, timeframe: Timeframe, window: Window) -> list[CandleRow]:
         """Read candles by open time, the open one included."""
         return await self._rows(Family.CANDLES, symbol, window, timeframe)
 
+    @bounded
     async def trades(self, symbol: str, window: Window) -> list[TradeRow]:
         """Read trades by trade time, then id."""
         return await self._rows(Family.TRADES, symbol, window)
 
+    @bounded
     async def agg_trades(self, symbol: str, window: Window) -> list[AggTradeRow]:
         """Read aggregated trades by trade time, then id."""
         return await self._rows(Family.AGG_TRADES, symbol, window)
 
+    @bounded
     async def tickers(self, symbol: str, window: Window) -> list[TickerRow]:
         """Read 24-hour tickers."""
         return await self._rows(Family.TICKERS, symbol, window)
 
+    @bounded
     async def mark_prices(self, symbol: str, window: Window) -> list[MarkPriceRow]:
         """Read mark prices."""
         return await self._rows(Family.MARK_PRICES, symbol, window)
 
+    @bounded
     async def funding_rates(self, symbol: str, window: Window) -> list[FundingRow]:
         """Read funding rates by funding time."""
         return await self._rows(Family.FUNDING_RATES, symbol, window)
 
+    @bounded
     async def depth(self, symbol: str, window: Window) -> list[DepthRow]:
         """Read order books by time, then update id."""
         return await self._rows(Family.DEPTH, symbol, window)
 
+    @bounded
     async def candle_columns(
         self,
         symbol: str,
@@ -148,6 +165,7 @@ class MongoMarketStore:
         collection = self._collection(Family.CANDLES, symbol, timeframe)
         return await candle_columns(collection, (start_ms, end_ms - timeframe.duration_ms), bars)
 
+    @bounded
     async def extent(
         self, family: Family, symbol: str, timeframe: Timeframe | None = None, *, end_ms: int | None = None
     ) -> SeriesExtent:
@@ -155,12 +173,14 @@ class MongoMarketStore:
         if family is not Family.CANDLES:
             return await reading.extent([self._collection(family, symbol)], end_ms)
         if timeframe is None:
-            return await reading.extent(await self._collections(family, symbol), end_ms)
+            names = candle_collections(await self.connection.collection_names(), symbol)
+            return await reading.extent([self.connection.collection(name) for name in names], end_ms)
         return await reading.extent([self._collection(family, symbol, timeframe)], end_ms)
 
+    @bounded
     async def totals(self) -> Mapping[Family, int]:
-        """Count the rows of each family over all symbols, by the server's own count of each collection."""
-        names = await self._connection.collection_names()
+        """Count the rows of each family over all symbols, by the server's own counts: exact but after a crash of it."""
+        names = await self.connection.collection_names()
         owners = [(family, name) for family in Family for name in family_collections(names, family)]
         counts = await all_of(self._count(name) for _, name in owners)
         totals = dict.fromkeys(Family, 0)
@@ -168,18 +188,21 @@ class MongoMarketStore:
             totals[family] += count
         return totals
 
+    @bounded
     async def dead_letters(
         self, *, kind: str | None = None, reason: Reason | None = None, limit: int = 100, offset: int = 0
     ) -> tuple[list[DeadLetter], int]:
         """Read dead letters, newest first, and count all that match."""
-        return await reading.dead_letters(self._connection.collection(DEAD_LETTERS), kind, reason, limit, offset)
+        return await reading.dead_letters(self.connection.collection(DEAD_LETTERS), kind, reason, limit, offset)
 
+    @bounded
     async def delete_before(self, family: Family | Literal["dead_letters"], cutoff_ms: int, *, limit: int) -> int:
         """Delete at most ``limit`` of the rows older than ``cutoff_ms`` and return how many went."""
         if family == DEAD_LETTERS:
-            return await deletion.delete_before([self._connection.collection(DEAD_LETTERS)], cutoff_ms, limit)
+            return await deletion.delete_before([self.connection.collection(DEAD_LETTERS)], cutoff_ms, limit)
         return await deletion.delete_before(await self._collections(Family(family)), cutoff_ms, limit)
 
+    @bounded
     async def newest_ms(self, family: Family) -> int | None:
         """Return the time of the newest row of a family over all symbols."""
         collections = await self._collections(family)
@@ -190,27 +213,29 @@ class MongoMarketStore:
         """Return nothing: the server keeps no count of a collection's changes."""
         return None
 
+    @bounded
     async def ping(self, *, write: bool = False) -> None:
         """Ask the server; with ``write``, write a document of its own."""
-        await self._connection.ping(write=write)
+        await self.connection.ping(write=write)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._connection.close()
+        await self._indexes.stop()
+        await self.connection.close()
 
     async def _rows(self, family: Family, symbol: str, window: Window, timeframe: Timeframe | None = None) -> list[Any]:
         return await reading.rows(self._collection(family, symbol, timeframe), family, window)
 
     def _collection(self, family: Family, symbol: str, timeframe: Timeframe | None = None) -> Collection:
-        return self._connection.collection(collection_name(family, symbol, timeframe))
+        return self.connection.collection(collection_name(family, symbol, timeframe))
 
-    async def _collections(self, family: Family, symbol: str | None = None) -> list[Collection]:
-        names = family_collections(await self._connection.collection_names(), family, symbol)
-        return [self._connection.collection(name) for name in names]
+    async def _collections(self, family: Family) -> list[Collection]:
+        names = family_collections(await self.connection.collection_names(), family)
+        return [self.connection.collection(name) for name in names]
 
     async def _count(self, name: str) -> int:
         with faults():
-            return await self._connection.collection(name).estimated_document_count()
+            return await self.connection.collection(name).estimated_document_count()
 
 
 async def _insert(

@@ -14,6 +14,7 @@ from typing import Final
 from bson.decimal128 import Decimal128
 
 _TOO_LARGE: Final = 10**34  # more digits than a Decimal128 holds
+_LONGEST: Final = 64  # characters of a text that is looked at at all
 _BIAS: Final = 6176
 _EXPONENT_SHIFT: Final = 49
 _SIGN: Final = 1 << 63
@@ -25,6 +26,7 @@ _OTHER_LAYOUT: Final = 3 << 61
 
 # What a Decimal128 gives back as it was: no leading zeros, no exponent, no bare point.
 _canonical: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
+_has_exponent: Final = re.compile(r"-?[0-9.]+[eE][-+]?[0-9]{1,3}").fullmatch
 _words: Final = struct.Struct("<QQ")
 
 
@@ -36,7 +38,7 @@ def stored_number(text: str) -> Decimal128 | str:
 
 def bid(text: str) -> bytes | None:
     """Return the 16 bytes of a decimal text, in the binary integer form; nothing if they could not give it back."""
-    if _canonical(text) is None:
+    if len(text) > _LONGEST or _canonical(text) is None:
         return None
     coefficient, exponent = parts(text)
     if coefficient >= _TOO_LARGE:
@@ -72,7 +74,7 @@ def number_text(value: object) -> str:
     if isinstance(value, Decimal128):
         return _text(value.bid)
     if isinstance(value, str):
-        return value
+        return _plain(Decimal(value)) if _has_exponent(value) else value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"expected a number, was {type(value).__name__}")
     return _plain(Decimal(repr(value)))

@@ -25,21 +25,22 @@ _AGES: Final = {
 
 def open_market(settings: Settings, url: str) -> MongoMarketStore:
     """Return the market store. The clock is the machine's own: the server's TTL monitor knows no other day."""
-    return MongoMarketStore(_connection(settings, url), _ages(settings), SystemClock())
+    connection = _connection(settings, url, min_pool_size=settings.mongodb_min_pool_size)
+    return MongoMarketStore(connection, _ages(settings), SystemClock())
 
 
 def open_analytics(settings: Settings, url: str) -> MongoAnalyticsStore:
-    """Return the analytics store."""
-    return MongoAnalyticsStore(_connection(settings, url), _ages(settings), SystemClock())
+    """Return the analytics store. It is used in bursts, so it keeps no connections open between them."""
+    return MongoAnalyticsStore(_connection(settings, url, min_pool_size=0), _ages(settings), SystemClock())
 
 
-def _connection(settings: Settings, url: str) -> Connection:
+def _connection(settings: Settings, url: str, *, min_pool_size: int) -> Connection:
     return Connection(
         ConnectionOptions(
             url=url,
             database=settings.mongodb_db,
             timeout_ms=settings.mongodb_timeout_ms,
-            min_pool_size=settings.mongodb_min_pool_size,
+            min_pool_size=min_pool_size,
             max_pool_size=settings.mongodb_max_pool_size,
         )
     )

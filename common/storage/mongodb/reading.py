@@ -16,10 +16,10 @@ _LARGEST_BATCH: Final = 10_000
 
 
 def time_range(start_ms: int | None, end_ms: int | None, field: str = "timestamp") -> Document:
-    """Return the filter of a half-open range; an open side sets no bound."""
+    """Return the filter of a half-open range; an open side sets no bound. What has no such instant is not meant."""
     bounds = {"$gte": start_ms, "$lt": end_ms}
     given = {name: stored_instant(bound) for name, bound in bounds.items() if bound is not None}
-    return {field: given} if given else {}
+    return {field: {"$type": "date", **given}}
 
 
 async def page(

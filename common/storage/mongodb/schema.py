@@ -4,15 +4,20 @@ Documents that grow old carry ``stored_at``, the time of their last write, and a
 not their own time, because recorded data that are replayed shall stay as long as live ones.
 """
 
+import asyncio
+import contextvars
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import pymongo
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
 from common.models.rows import Family, dataset_id
 from common.storage.mongodb.connection import Collection, Connection, faults
 from common.storage.mongodb.documents import SHAPES
+from common.timeframes import Timeframe
 from common.times import SECOND_MS
 
 DEAD_LETTERS: Final = "dead_letters"
@@ -22,7 +27,15 @@ TTL_INDEX: Final = "ttl"
 # Age in milliseconds at which documents are removed, by family, DEAD_LETTERS or ANALYTICS; nothing means never.
 Ages = Mapping[str, int]
 
-_OPTIONS_CONFLICT: Final = 85
+_EXISTS_OTHERWISE: Final = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
+_NOT_THERE: Final = frozenset({26, 27})  # NamespaceNotFound, IndexNotFound
+
+# An empty collection has its indexes at once. Those of a large one that is taken over may take hours: it is written to
+# meanwhile.
+_PATIENCE_S: Final = 1.0
+_MOST_SECONDS: Final = 2**31 - 1
+
+log = logging.getLogger(__name__)
 
 _DEAD_LETTER_INDEXES: Final = (
     IndexModel([("timestamp", DESCENDING), ("_id", DESCENDING)]),
@@ -33,6 +46,7 @@ _ANALYTICS_INDEXES: Final = (
     IndexModel([("symbol", ASCENDING), ("timeframe", ASCENDING), ("timestamp", DESCENDING)]),
     IndexModel([("timeframe", ASCENDING), ("as_of", DESCENDING)]),
     IndexModel([("timestamp", DESCENDING)]),
+    IndexModel([("as_of", ASCENDING)]),
 )
 
 
@@ -41,10 +55,15 @@ def collection_name(family: Family, symbol: str, timeframe: str | None = None) -
     return dataset_id(family, symbol, timeframe)
 
 
-def family_collections(names: Iterable[str], family: Family, symbol: str | None = None) -> list[str]:
-    """Return those of the names that hold rows of a family (and of a symbol)."""
-    start = f"{family}_" if symbol is None else f"{family}_{symbol}_"
-    return [name for name in names if f"{name}_".startswith(start)]
+def family_collections(names: Iterable[str], family: Family) -> list[str]:
+    """Return those of the names that hold rows of a family."""
+    return [name for name in names if name.startswith(f"{family}_")]
+
+
+def candle_collections(names: Iterable[str], symbol: str) -> list[str]:
+    """Return those of the names that hold candles of a symbol; one symbol can be how another one begins."""
+    wanted = {collection_name(Family.CANDLES, symbol, timeframe.value) for timeframe in Timeframe}
+    return [name for name in names if name in wanted]
 
 
 class Indexes:
@@ -58,7 +77,7 @@ class Indexes:
     def __init__(self, connection: Connection, ages: Ages) -> None:
         self._connection = connection
         self._ages = ages
-        self._made: set[str] = set()
+        self._making: dict[str, asyncio.Task[None]] = {}
 
     async def of_family(self, family: Family, name: str) -> Collection:
         """Return a collection of market data with its indexes."""
@@ -78,23 +97,62 @@ class Indexes:
 
     def forget(self) -> None:
         """Make them anew: the server was away and may have come back as another one."""
-        self._made.clear()
+        self._making = {name: task for name, task in self._making.items() if not task.done()}
+
+    async def stop(self) -> None:
+        """Stop waiting for indexes that are being made; the server goes on with them."""
+        making = [task for task in self._making.values() if not task.done()]
+        for task in making:
+            task.cancel()
+        if making:
+            await asyncio.wait(making, timeout=_PATIENCE_S)
 
     async def _with(self, name: str, kind: str, *indexes: IndexModel) -> Collection:
         collection = self._connection.collection(name)
-        if name not in self._made:
-            with faults():
-                await collection.create_indexes(list(indexes))
-                if kind in self._ages:
-                    await self._expire(collection, self._ages[kind] // SECOND_MS)
-            self._made.add(name)
+        if name not in self._making:
+            # In a context of its own: the bound on the write that is waiting would end a build in the middle.
+            making = self._make(collection, indexes, self._ages.get(kind))
+            self._making[name] = asyncio.create_task(making, context=contextvars.Context())
+        task = self._making[name]
+        if not task.done():
+            await asyncio.wait({task}, timeout=_PATIENCE_S)
+        if task.done():
+            task.result()
         return collection
+
+    async def _make(self, collection: Collection, indexes: Iterable[IndexModel], age_ms: int | None) -> None:
+        with faults(), pymongo.timeout(None):
+            for index in indexes:
+                await _create(collection, index)
+            if age_ms is None:
+                await _drop_expiry(collection)
+            else:
+                await self._expire(collection, min(age_ms // SECOND_MS, _MOST_SECONDS))
 
     async def _expire(self, collection: Collection, seconds: int) -> None:
         try:
             await collection.create_index("stored_at", name=TTL_INDEX, expireAfterSeconds=seconds)
         except OperationFailure as error:
-            if error.code != _OPTIONS_CONFLICT:
+            if error.code not in _EXISTS_OTHERWISE:
                 raise
-            index = {"name": TTL_INDEX, "expireAfterSeconds": seconds}  # the setting was changed
+            index = {"keyPattern": {"stored_at": 1}, "expireAfterSeconds": seconds}  # the setting was changed
             await self._connection.database.command("collMod", collection.name, index=index)
+
+
+async def _create(collection: Collection, index: IndexModel) -> None:
+    """Make an index, unless there is one of the same fields under another name or with other options."""
+    try:
+        await collection.create_indexes([index])
+    except OperationFailure as error:
+        if error.code not in _EXISTS_OTHERWISE:
+            raise
+        log.info("an index exists already in another form", extra={"collection": collection.name, "error": str(error)})
+
+
+async def _drop_expiry(collection: Collection) -> None:
+    """Remove the TTL index that an earlier setting made."""
+    try:
+        await collection.drop_index(TTL_INDEX)
+    except OperationFailure as error:
+        if error.code not in _NOT_THERE:
+            raise

@@ -4,12 +4,14 @@ No transaction spans documents, so a batch that is cut off in the middle is stor
 rest.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import InsertOne, ReplaceOne
+from pymongo import InsertOne, ReadPreference, ReplaceOne
 from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
 
 from common.errors import StoreUnavailable
 from common.models.rows import CandleRow, Family, FundingRow
@@ -23,6 +25,13 @@ Row = TypeVar("Row", CandleRow, FundingRow)
 Operation = InsertOne[RawBSONDocument] | ReplaceOne[RawBSONDocument]
 
 _ROUNDS: Final = 50  # more than there can be writers of one candle
+_PAUSE_S: Final = 0.002
+
+# What a row is compared with has to stay: to a row that a majority does not hold yet a loser must not give way.
+_CERTAIN: Final[dict[str, Any]] = {
+    "read_concern": ReadConcern("majority"),
+    "read_preference": ReadPreference.PRIMARY,
+}
 
 
 class Changed(NamedTuple):
@@ -62,7 +71,8 @@ class Contest(Generic[Row]):
         """
         pending = self._precedence.winners(rows)
         inserted = updated = 0
-        for _ in range(_ROUNDS):
+        for round_number in range(_ROUNDS):
+            await asyncio.sleep(round_number * _PAUSE_S)
             attempts = await self._attempts(collection, pending, stored_at_ms)
             lost = await _exchange(collection, [attempt.operation for attempt in attempts])
             won = [attempt.replacement for position, attempt in enumerate(attempts) if position not in lost]
@@ -78,7 +88,9 @@ class Contest(Generic[Row]):
     ) -> "list[_Attempt[Row]]":
         identities = {key: timed_id(row.symbol, row.time_ms) for key, row in pending.items()}
         with faults():
-            cursor = collection.find({"_id": {"$in": list(identities.values())}}, batch_size=len(identities))
+            cursor = collection.with_options(**_CERTAIN).find(
+                {"_id": {"$in": list(identities.values())}}, batch_size=len(identities)
+            )
             stored = {document["_id"]: document for document in await cursor.to_list()}
         attempts = []
         for key, row in pending.items():

@@ -5,7 +5,7 @@ The numbers are those of the servers' error reference (ER_…) and of the client
 
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
 
 UNKNOWN_DATABASE: Final = 1049
 UNKNOWN_TABLE: Final = 1146
@@ -43,6 +43,8 @@ _FAULTS: Final = (
         1037,  # out of memory
         1040,  # too many connections
         1041,  # out of resources
+        1042,  # host not resolved
+        1047,  # the cluster node is not ready
         1053,  # shutdown in progress
         1114,  # table full
         1129,  # host blocked after errors
@@ -54,6 +56,8 @@ _FAULTS: Final = (
         1160,
         1161,
         1180,  # error during commit
+        1184,  # connection aborted
+        1189,  # network error of replication
         1203,  # too many connections of the account
         1205,  # lock wait timeout
         1206,  # lock table full
@@ -69,7 +73,10 @@ _FAULTS: Final = (
         2003,
         2005,  # unknown host
         2006,  # server gone
+        2012,  # error in the handshake
         2013,  # connection lost, or no answer in time
+        2014,  # answers out of order
+        2026,  # TLS error
         2055,
         3024,  # statement took too long (MySQL)
         3572,  # lock not to be had at once
@@ -87,7 +94,12 @@ def number(error: DBAPIError) -> int:
 
 def is_fault(error: DBAPIError) -> bool:
     """Tell whether the server or the way to it was at fault, and not the statement."""
-    return error.connection_invalidated or number(error) in _FAULTS
+    return error.connection_invalidated or number(error) in _FAULTS or _is_broken_talk(error)
+
+
+def _is_broken_talk(error: DBAPIError) -> bool:
+    """Tell an error of the driver's own about what came over the connection, which has no number."""
+    return isinstance(error, (InternalError, InterfaceError)) and number(error) == 0
 
 
 def was_undone(error: DBAPIError) -> bool:
