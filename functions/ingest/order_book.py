@@ -16,6 +16,7 @@ from functions.ingest.errors import BadRow
 MAX_LEVELS: Final = 20
 _MAX_NUMBER_CHARACTERS: Final = 40
 _MAX_LEVEL_CHARACTERS: Final = 2 * _MAX_NUMBER_CHARACTERS
+_FRAME_CHARACTERS: Final = len("[[],[]]")
 _LEVEL_BYTES: Final = b'0123456789.",[]'
 _BLANKS: Final = b" \t"
 
@@ -30,7 +31,7 @@ class _TextLevel(msgspec.Struct, array_like=True, gc=False, forbid_unknown_field
     quantity: str
 
 
-_numbers: Final = msgspec.json.Decoder(list[_Level], strict=False).decode
+_numbers: Final = msgspec.json.Decoder(tuple[list[_Level], list[_Level]], strict=False).decode
 _texts: Final = msgspec.json.Decoder(list[_TextLevel]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -41,48 +42,52 @@ def depth_row(symbol: str, time_ms: int, event: Depth) -> DepthRow:
     if update_id is msgspec.UNSET:
         raise BadRow(Reason.MISSING_FIELD, "u", "expected an update id (u or lastUpdateId), was none")
     bids, asks = (event.b, event.a) if event.b is not msgspec.UNSET else (event.bids, event.asks)
-    return DepthRow(
-        symbol, time_ms, update_id, _side("b", bids, best_is_high=True), _side("a", asks, best_is_high=False)
-    )
+    texts = _as_they_came(_present("b", bids), _present("a", asks))
+    return DepthRow(symbol, time_ms, update_id, *texts)
 
 
-def _side(field: str, raw: msgspec.Raw | msgspec.UnsetType, *, best_is_high: bool) -> str:
+def _present(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> bytes:
     if isinstance(raw, msgspec.UnsetType):
         raise BadRow(Reason.MISSING_FIELD, field, "expected a list of levels, was none")
-    text = bytes(raw)
-    if text.translate(None, _LEVEL_BYTES):
-        text = text.translate(None, _BLANKS)
-        if text.translate(None, _LEVEL_BYTES):
-            raise _bad_levels(field)
-    if _is_in_form(text, best_is_high=best_is_high):
-        return text.decode("ascii")
-    return _rewritten(field, text, best_is_high=best_is_high)
+    return bytes(raw)
 
 
-def _is_in_form(text: bytes, *, best_is_high: bool) -> bool:
-    """Tell whether the levels are strings of positive numbers, few enough, of ordinary length, and in order."""
+def _as_they_came(bids: bytes, asks: bytes) -> tuple[str, str]:
+    """Return the texts of both sides, rewritten unless they are strings of positive numbers, few enough, in order."""
+    both = b"[%b,%b]" % (bids, asks)
+    if not both.translate(None, _LEVEL_BYTES) and _are_in_form(both):
+        return bids.decode("ascii"), asks.decode("ascii")
+    return _rewritten("b", bids, best_is_high=True), _rewritten("a", asks, best_is_high=False)
+
+
+def _are_in_form(both: bytes) -> bool:
     try:
-        levels = _numbers(text)
+        bids, asks = _numbers(both)
     except msgspec.DecodeError:
         return False
-    count = len(levels)
-    if count > MAX_LEVELS or text.count(b'"') != 4 * count or len(text) > _MAX_LEVEL_CHARACTERS * count + 2:
+    count = len(bids) + len(asks)
+    if max(len(bids), len(asks)) > MAX_LEVELS or both.count(b'"') != 4 * count:
         return False
-    prices = [level.price for level in levels]
-    return prices == sorted(prices, reverse=best_is_high)
+    if len(both) > _MAX_LEVEL_CHARACTERS * count + _FRAME_CHARACTERS:
+        return False
+    bid_prices, ask_prices = [level.price for level in bids], [level.price for level in asks]
+    return bid_prices == sorted(bid_prices, reverse=True) and ask_prices == sorted(ask_prices)
 
 
 def _rewritten(field: str, text: bytes, *, best_is_high: bool) -> str:
+    text = text.translate(None, _BLANKS)
+    if text.translate(None, _LEVEL_BYTES):
+        raise _bad_levels(field)
     try:
         levels = _texts(text)
-        present = [level for level in levels if _is_present(level)]
+        present = [level for level in levels if _has_quantity(level)]
     except ValueError:  # a level that is no pair of strings, or a string that is no number
         raise _bad_levels(field) from None
     present.sort(key=lambda level: float(level.price), reverse=best_is_high)
     return _encode(present[:MAX_LEVELS]).decode("ascii")
 
 
-def _is_present(level: _TextLevel) -> bool:
+def _has_quantity(level: _TextLevel) -> bool:
     """Tell whether a level has a quantity; one of zero tells that the level is gone."""
     if max(len(level.price), len(level.quantity)) > _MAX_NUMBER_CHARACTERS or float(level.price) <= 0:
         raise ValueError("not a level")
