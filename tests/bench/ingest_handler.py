@@ -23,7 +23,7 @@ from tests.bench.traffic import Traffic, batches
 
 MESSAGES: Final = 100_000
 BATCH: Final = 1000
-ROUNDS: Final = 9
+ROUNDS: Final = 15
 START_MS: Final = 1_760_000_000_000
 
 

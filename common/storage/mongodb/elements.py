@@ -25,14 +25,14 @@ _END: Final = b"\x00"
 
 _length: Final = struct.Struct("<i").pack
 _number: Final = struct.Struct("<q").pack
-_LENGTH_BYTES: Final = 4
+_FRAME_BYTES: Final = 5  # the length, and the end
 _CACHED: Final = 65_536
 
 
 def document(*elements: Element) -> bytes:
     """Return a document of some elements, in this order."""
     body = b"".join(elements)
-    return _length(len(body) + _LENGTH_BYTES + len(_END)) + body + _END
+    return b"%b%b\x00" % (_length(len(body) + _FRAME_BYTES), body)
 
 
 def text(name: str) -> Callable[[str], Element]:
@@ -41,7 +41,7 @@ def text(name: str) -> Callable[[str], Element]:
 
     def write(value: str) -> Element:
         octets = value.encode()
-        return b"%b%b%b\x00" % (head, _length(len(octets) + len(_END)), octets)
+        return b"%b%b%b\x00" % (head, _length(len(octets) + 1), octets)
 
     return write
 

@@ -1,6 +1,5 @@
 """The market store on MongoDB: market data and dead letters, one collection per series."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
@@ -38,9 +37,7 @@ from common.storage.mongodb.writing import CONTESTS, Changed, insert
 from common.storage.ports import SeriesExtent, Window, WriteCounts
 from common.timeframes import Timeframe
 
-# While the server stores one chunk, the documents of the next are made.
-_CHUNK_ROWS: Final = 500
-_CHUNKS_UNDER_WAY: Final = 2
+_ROWS_AT_ONCE: Final = 2000  # what is made into documents before it is sent
 
 
 class MongoMarketStore:
@@ -101,12 +98,12 @@ class MongoMarketStore:
         contest = CONTESTS.get(family)
         if contest is not None:
             return await contest.store(collection, rows, now_ms)
-        under_way = asyncio.Semaphore(_CHUNKS_UNDER_WAY)
-        inserted = await all_of(
-            _insert(collection, family, rows[start : start + _CHUNK_ROWS], now_ms, under_way)
-            for start in range(0, len(rows), _CHUNK_ROWS)
-        )
-        return Changed(inserted=sum(inserted))
+        write, tail = SHAPES[family].write, stored_at(now_ms)
+        inserted = 0
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            documents = [RawBSONDocument(write(row, tail)) for row in rows[start : start + _ROWS_AT_ONCE]]
+            inserted += await insert(collection, documents)
+        return Changed(inserted=inserted)
 
     async def _store_dead_letters(self, letters: Sequence[DeadLetter], now_ms: int) -> int:
         if not letters:
@@ -238,20 +235,13 @@ class MongoMarketStore:
             return await self.connection.collection(name).estimated_document_count()
 
 
-async def _insert(
-    collection: Collection, family: Family, rows: Sequence[MarketRow], now_ms: int, under_way: asyncio.Semaphore
-) -> int:
-    write, tail = SHAPES[family].write, stored_at(now_ms)
-    async with under_way:
-        return await insert(collection, [RawBSONDocument(write(row, tail)) for row in rows])
-
-
 def _by_series(family: Family, rows: Sequence[MarketRow]) -> dict[str, list[MarketRow]]:
     """Return the rows of each collection."""
-    width = (
-        2 if family is Family.CANDLES else 1
-    )  # rows begin with their symbol, those of candles then say the timeframe
     parts: defaultdict[Any, list[MarketRow]] = defaultdict(list)
+    if family is Family.CANDLES:
+        for row in rows:
+            parts[row[:2]].append(row)  # a candle begins with its symbol and timeframe
+        return {collection_name(family, *scope): part for scope, part in parts.items()}
     for row in rows:
-        parts[row[:width]].append(row)
-    return {collection_name(family, *scope): part for scope, part in parts.items()}
+        parts[row[0]].append(row)
+    return {collection_name(family, symbol): part for symbol, part in parts.items()}

@@ -28,6 +28,7 @@ _OTHER_LAYOUT: Final = 3 << 61
 _canonical: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 _has_exponent: Final = re.compile(r"-?[0-9.]+[eE][-+]?[0-9]{1,3}").fullmatch
 _words: Final = struct.Struct("<QQ")
+_pack: Final = _words.pack
 
 
 def stored_number(text: str) -> Decimal128 | str:
@@ -50,6 +51,8 @@ def product(one: str, other: str) -> bytes | str:
     """Return the exact product of two positive decimal texts: its 16 bytes, or its text when it has too many digits."""
     (a, scale), (b, other_scale) = parts(one), parts(other)
     coefficient, exponent = a * b, scale + other_scale
+    if coefficient <= _LOW:
+        return _pack(coefficient, (exponent + _BIAS) << _EXPONENT_SHIFT)
     return _packed(coefficient, exponent) if coefficient < _TOO_LARGE else _pointed(str(coefficient), exponent)
 
 
@@ -62,7 +65,7 @@ def parts(text: str) -> tuple[int, int]:
 
 
 def _packed(coefficient: int, exponent: int, sign: int = 0) -> bytes:
-    return _words.pack(coefficient & _LOW, sign | (exponent + _BIAS) << _EXPONENT_SHIFT | coefficient >> 64)
+    return _pack(coefficient & _LOW, sign | (exponent + _BIAS) << _EXPONENT_SHIFT | coefficient >> 64)
 
 
 def number_text(value: object) -> str:

@@ -25,6 +25,9 @@ _WAL_RETRY_S: Final = 0.01
 # Eight KiB pages hold a book of twenty levels without overflow pages and were fastest for batches.
 _PAGE_BYTES: Final = 8192
 _WRITER_CACHE_KIB: Final = 8192
+# The log is copied into the file whenever it has grown by so many pages, 32 MB: a page that was written several times
+# meanwhile is copied once.
+_LOG_PAGES: Final = 4000
 # A long read lets the log grow; it is cut back to this afterwards.
 _LOG_BYTES_KEPT: Final = 64 * 1024 * 1024
 
@@ -138,6 +141,7 @@ class Database:
             enter_wal(connection, self._timeout_s)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
             self._prepare(connection)
         except BaseException:
