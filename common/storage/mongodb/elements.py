@@ -6,8 +6,9 @@ is left to the driver.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import add
 from typing import Final
 
 from common.storage.mongodb.numbers import bid
@@ -79,10 +80,10 @@ def number(name: str) -> Callable[[bytes | str], Element]:
     return lambda value: write_text(value) if isinstance(value, str) else head + value
 
 
-def array(name: str, items: list[bytes]) -> Element:
+def array(name: str, items: Sequence[bytes]) -> Element:
     """Return a field that is a list of documents."""
-    elements = (b"\x03%d\x00%b" % (position, item) for position, item in enumerate(items))
-    return _head(_ARRAY, name) + document(*elements)
+    heads = _ITEM_HEADS if len(items) <= len(_ITEM_HEADS) else map(_item_head, range(len(items)))
+    return _head(_ARRAY, name) + document(*map(add, heads, items))
 
 
 def optional(name: str, write: Callable[[str], Callable[[int], Element]]) -> Callable[[int | None], Element]:
@@ -102,5 +103,12 @@ def _fixed(kind: bytes, name: str) -> Callable[[int], Element]:
     return lambda value: head + _number(value)
 
 
+def _item_head(position: int) -> bytes:
+    return b"\x03%d\x00" % position
+
+
 def _head(kind: bytes, name: str) -> bytes:
     return kind + name.encode() + _END
+
+
+_ITEM_HEADS: Final = tuple(map(_item_head, range(20)))  # as many as an order book has levels

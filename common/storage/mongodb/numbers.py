@@ -14,7 +14,7 @@ from typing import Final
 from bson.decimal128 import Decimal128
 
 _TOO_LARGE: Final = 10**34  # more digits than a Decimal128 holds
-_LONGEST: Final = 64  # characters of a text that is looked at at all
+_LONGEST: Final = 64  # digits of a text that is looked at at all
 _BIAS: Final = 6176
 _EXPONENT_SHIFT: Final = 49
 _SIGN: Final = 1 << 63
@@ -24,8 +24,6 @@ _EXPONENT_MASK: Final = 0x3FFF
 # With both of these bits set the layout is another one: infinities, NaN, and coefficients that no decimal text has.
 _OTHER_LAYOUT: Final = 3 << 61
 
-# What a Decimal128 gives back as it was: no leading zeros, no exponent, no bare point.
-_canonical: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 _has_exponent: Final = re.compile(r"-?[0-9.]+[eE][-+]?[0-9]{1,3}").fullmatch
 _words: Final = struct.Struct("<QQ")
 _pack: Final = _words.pack
@@ -38,13 +36,21 @@ def stored_number(text: str) -> Decimal128 | str:
 
 
 def bid(text: str) -> bytes | None:
-    """Return the 16 bytes of a decimal text, in the binary integer form; nothing if they could not give it back."""
-    if len(text) > _LONGEST or _canonical(text) is None:
+    """Return the 16 bytes of a decimal text, in the binary integer form; nothing if they could not give it back.
+
+    What they give back has no leading zeros, no exponent, and no point without digits on both sides.
+    """
+    number = text.removeprefix("-")
+    whole, point, fraction = number.partition(".")
+    digits = whole + fraction
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _LONGEST:
         return None
-    coefficient, exponent = parts(text)
+    if not whole or (point and not fraction) or (whole[0] == "0" and len(whole) > 1):
+        return None
+    coefficient = int(digits)
     if coefficient >= _TOO_LARGE:
         return None
-    return _packed(coefficient, exponent, _SIGN if text[0] == "-" else 0)
+    return _packed(coefficient, -len(fraction), 0 if number is text else _SIGN)
 
 
 def product(one: str, other: str) -> bytes | str:
@@ -59,8 +65,8 @@ def product(one: str, other: str) -> bytes | str:
 # Prices and quantities repeat from trade to trade.
 @lru_cache(maxsize=65_536)
 def parts(text: str) -> tuple[int, int]:
-    """Return the digits of a plain decimal text as a whole number without sign, and the power of ten that scales it."""
-    whole, _, fraction = text.removeprefix("-").partition(".")
+    """Return the digits of a positive decimal text as a whole number, and the power of ten that scales it."""
+    whole, _, fraction = text.partition(".")
     return int(whole + fraction), -len(fraction)
 
 
