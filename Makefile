@@ -38,7 +38,10 @@ run: setup ## Start the whole system on http://127.0.0.1:8080 (Ctrl-C stops it; 
 
 test: setup-test ## Run the whole suite, with lint and types before it
 	@$(MAKE) --no-print-directory lint types test-servers
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	@# Unit tests share nothing, so they run side by side; what runs whole systems and servers has the machine to itself.
+	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest tests/contract tests/integration tests/e2e --cov --cov-append --cov-report=term \
+	  $(PYTEST_ARGS) || test $$? -eq 5
 
 test-servers: setup-test ## Make ready the database servers of the tests (PETROSA_TEST_SERVERS=required: or fail)
 	@$(BIN)/python -m tests.support.servers.prepare

@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Speed is measured by the bench; an example that is slow on a busy machine has not failed.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 pytest_plugins = ["tests.support.servers.fixtures"]
 

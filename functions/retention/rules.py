@@ -12,13 +12,8 @@ from common.storage.ports import AnalyticsStore, MarketStore, MetadataStore
 # Deletes at most ``limit`` rows older than ``cutoff_ms`` and returns how many went: ``delete(cutoff_ms, limit)``.
 Delete = Callable[[int, int], Awaitable[int]]
 
-
-# Tells from when ages count, if that is not the present: ``newest_ms()``.
+# Tells the time of the newest row, or nothing when there is no row: ``newest_ms()``.
 Newest = Callable[[], Awaitable[int | None]]
-
-
-async def _now() -> None:
-    """Ages count from the present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +31,18 @@ class Rule:
 
     The age of market data counts from the newest row of its family, which on a living system is the present. So
     recorded data that are replayed stay as long as live ones, and a clock that jumps ahead empties no store.
+
+    Attributes:
+        name: of what is deleted.
+        age_ms: how old it may become.
+        delete: deletes it.
+        newest_ms: tells from when ages count; without it that is the present.
     """
 
     name: str
     age_ms: int
     delete: Delete
-    newest_ms: Newest = _now
+    newest_ms: Newest | None = None
 
 
 _FAMILIES: Final[dict[str, tuple[Family, ...]]] = {

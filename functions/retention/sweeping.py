@@ -53,26 +53,32 @@ async def sweep(
         How many rows went, by the name of the rule.
     """
     started_ms = clock.now_ms()
-    cutoffs_ms = {rule.name: await _cutoff_ms(rule, started_ms) for rule in rules}
     deleted = {rule.name: 0 for rule in rules}
-    left = list(rules)
+    left = [(rule, cutoff_ms) for rule in rules if (cutoff_ms := await _cutoff_ms(rule, started_ms)) is not None]
     while left:
-        rule = left.pop(0)
-        count = await rule.delete(cutoffs_ms[rule.name], chunk_rows)
+        rule, cutoff_ms = left.pop(0)
+        count = await rule.delete(cutoff_ms, chunk_rows)
         deleted[rule.name] += count
         DELETED.labels(rule.name).inc(count)
         if count >= chunk_rows:
-            left.append(rule)
+            left.append((rule, cutoff_ms))
         if clock.now_ms() - started_ms >= sweep_ms:
             break
         await asyncio.sleep(0)  # waiting work runs between two chunks
-    _report(deleted, left)
+    _report(deleted, [rule for rule, _ in left])
     return deleted
 
 
-async def _cutoff_ms(rule: Rule, now_ms: int) -> int:
+async def _cutoff_ms(rule: Rule, now_ms: int) -> int | None:
+    """Return the instant before which rows go, or nothing when there are none.
+
+    By the present an empty family would be asked for what arrives only afterwards, and a recording that is being
+    replayed into it would be deleted.
+    """
+    if rule.newest_ms is None:
+        return now_ms - rule.age_ms
     newest_ms = await rule.newest_ms()
-    return (now_ms if newest_ms is None else min(now_ms, newest_ms)) - rule.age_ms
+    return None if newest_ms is None else min(now_ms, newest_ms) - rule.age_ms
 
 
 def _report(deleted: Mapping[str, int], left: Sequence[Rule]) -> None:

@@ -17,7 +17,7 @@ from tests.support.traffic import finish, publish, replay, stored_rows, trade, t
 
 pytestmark = pytest.mark.timeout(240)
 
-VICTIMS = ("bridge", "ingest", "broker", "nats", "event-function")
+VICTIMS = ("bridge", "ingest", "broker", "nats", "event-function", "route-group")
 TRADES = 60_000
 
 
@@ -39,6 +39,7 @@ def test_killing_parts_at_random_during_a_replay(tmp_path: Path, stores: Mapping
         finish(replay(system, file))
         time.sleep(1)
         assert stored_rows(system, Family.TRADES) == TRADES
+        system.wait(lambda: all(part.state == "ready" for part in system.record.parts.values()), 20)
         letters = system.get("/health/dead-letters").json()
         assert letters["pagination"]["total"] == 0, letters
 

@@ -92,6 +92,21 @@ def test_ages_of_market_data_count_from_its_newest_row() -> None:
     assert deleted["dead_letters"] == 1
 
 
+def test_a_recording_that_begins_to_arrive_during_a_sweep_is_not_deleted() -> None:
+    """An empty family has no age: what comes into it meanwhile is not old because the present is later."""
+
+    @dataclass
+    class Arriving(OldRows):
+        async def newest_ms(self, family: str) -> int | None:
+            newest = await super().newest_ms(family)
+            self.times.setdefault(str(family), []).append(NOW - 400 * DAY_MS)
+            return newest
+
+    rows = Arriving({}, FixedClock(NOW))
+    assert set(run(Settings(), rows).values()) == {0}
+    assert rows.times["trades"] == [NOW - 400 * DAY_MS]
+
+
 def test_everything_can_be_given_an_age() -> None:
     ages = dict.fromkeys(FOREVER, "2d")
     rows = OldRows({}, FixedClock(NOW))
@@ -129,6 +144,6 @@ def test_ages_count_from_the_present_not_from_the_request() -> None:
 
 
 def test_a_store_that_is_away_makes_the_request_come_again() -> None:
-    rows = OldRows(rows_aged(depth=[0.0, 9.0]), FixedClock(NOW), fails_on="tickers")
+    rows = OldRows(rows_aged(depth=[0.0, 9.0], tickers=[0.0]), FixedClock(NOW), fails_on="tickers")
     with pytest.raises(StoreUnavailable):
         run(Settings(), rows)

@@ -27,7 +27,7 @@ _END: Final = b"\x00"
 _length: Final = struct.Struct("<i").pack
 _number: Final = struct.Struct("<q").pack
 _FRAME_BYTES: Final = 5  # the length, and the end
-_CACHED: Final = 65_536
+_CACHED: Final = 4096  # values of a field; there are some twenty decimal fields, and memory is bounded
 
 
 def document(*elements: Element) -> bytes:

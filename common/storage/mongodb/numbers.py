@@ -63,7 +63,7 @@ def product(one: str, other: str) -> bytes | str:
 
 
 # Prices and quantities repeat from trade to trade.
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def parts(text: str) -> tuple[int, int]:
     """Return the digits of a positive decimal text as a whole number, and the power of ten that scales it."""
     whole, _, fraction = text.partition(".")
@@ -94,7 +94,7 @@ def optional_number_text(value: object) -> str | None:
     return None if value is None else number_text(value)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _text(bid: bytes) -> str:
     low, high = _words.unpack(bid)
     exponent = (high >> _EXPONENT_SHIFT & _EXPONENT_MASK) - _BIAS
