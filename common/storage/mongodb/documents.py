@@ -24,6 +24,7 @@ from common.models.rows import (
     TradeRow,
 )
 from common.storage.mongodb.elements import (
+    MANY_CACHED,
     Element,
     array,
     boolean,
@@ -65,8 +66,8 @@ version: Final = integer("version")
 _id: Final = text("_id")
 _symbol: Final = repeated_text("symbol")
 _timestamp: Final = instant("timestamp")
-_price: Final = decimal("price")
-_quantity: Final = decimal("quantity")
+_price: Final = decimal("price", cached=MANY_CACHED)
+_quantity: Final = decimal("quantity", cached=MANY_CACHED)
 _quote_quantity: Final = number("quote_quantity")
 _trade_id: Final = integer("trade_id")
 _agg_trade_id: Final = integer("agg_trade_id")

@@ -27,7 +27,9 @@ _END: Final = b"\x00"
 _length: Final = struct.Struct("<i").pack
 _number: Final = struct.Struct("<q").pack
 _FRAME_BYTES: Final = 5  # the length, and the end
-_CACHED: Final = 4096  # values of a field; there are some twenty decimal fields, and memory is bounded
+# Texts whose bytes are kept, for each field: prices and quantities repeat from trade to trade.
+_CACHED: Final = 1024
+MANY_CACHED: Final = 32_768
 
 
 def document(*elements: Element) -> bytes:
@@ -68,10 +70,10 @@ def boolean(name: str) -> tuple[Element, Element]:
     return head + b"\x00", head + b"\x01"
 
 
-def decimal(name: str) -> Callable[[str], Element]:
+def decimal(name: str, *, cached: int = _CACHED) -> Callable[[str], Element]:
     """Return what writes a decimal text as a Decimal128, or as a text if that could not hold it."""
     write = number(name)
-    return lru_cache(_CACHED)(lambda value: write(bid(value) or value))
+    return lru_cache(cached)(lambda value: write(bid(value) or value))
 
 
 def number(name: str) -> Callable[[bytes | str], Element]:

@@ -63,7 +63,7 @@ def product(one: str, other: str) -> bytes | str:
 
 
 # Prices and quantities repeat from trade to trade.
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32_768)
 def parts(text: str) -> tuple[int, int]:
     """Return the digits of a positive decimal text as a whole number, and the power of ten that scales it."""
     whole, _, fraction = text.partition(".")
