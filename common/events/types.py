@@ -18,6 +18,7 @@ MARKET_SESSION: Final = market("session")
 
 PING: Final = "dev.knative.sources.ping"
 SCHEDULE: Final = "schedule"  # extension of a ping: which schedule it is
+MANUAL: Final = "manual"  # extension of a tick that no cron fired, "true"
 
 AUDIT_REQUESTED: Final = f"{PREFIX}audit.requested.v1"
 ANALYTICS_REQUESTED: Final = f"{PREFIX}analytics.requested.v1"

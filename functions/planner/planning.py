@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from prometheus_client import Counter, Histogram
 
 from common.clock import Clock
+from common.events import types
 from common.events.envelope import Event
 from common.events.requests import event_id
 from common.settings import Settings
@@ -18,7 +19,7 @@ from common.storage.ports import MetadataStore
 from common.times import SECOND_MS, to_iso
 from functions.planner.schedules import Cycle, Schedule
 from functions.planner.slots import due_slots, is_ahead
-from functions.planner.ticks import MANUAL, Tick
+from functions.planner.ticks import Tick
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Planner:
 
     async def _plan_now(self, tick: Tick) -> int:
         now_ms = self._clock.now_ms()
-        cause = event_id(tick.schedule.name, MANUAL, tick.event_id)
+        cause = event_id(tick.schedule.name, types.MANUAL, tick.event_id)
         return await self._plan_cycle(tick.schedule, Cycle(now_ms - now_ms % SECOND_MS, cause))
 
     async def _plan_due(self, schedule: Schedule) -> int:

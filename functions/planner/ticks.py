@@ -1,14 +1,11 @@
 """A tick: what a PingSource, or an operator by hand, says to the planner."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from common.errors import InvalidEvent
 from common.events import types
 from common.events.envelope import Event
 from functions.planner.schedules import SCHEDULES, Schedule
-
-MANUAL: Final = "manual"  # extension of a tick that is fired by hand, "true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +35,4 @@ def decode_tick(event: Event) -> Tick:
     schedule = SCHEDULES.get(name or "")
     if schedule is None:
         raise InvalidEvent(types.SCHEDULE, "one of " + ", ".join(SCHEDULES), name)
-    return Tick(schedule, event.extension(MANUAL) == "true", event.id)
+    return Tick(schedule, event.extension(types.MANUAL) == "true", event.id)

@@ -18,7 +18,6 @@ from infra.local.broker.store import STREAM as BROKER_STREAM
 from infra.local.observation import read_feed
 from infra.local.waiting import until
 
-MANUAL: Final = "manual"  # extension of a tick that no cron fired
 _POLL_S: Final = 0.25
 
 
@@ -34,7 +33,7 @@ def tick(schedule: str, source: str, now_ms: int) -> Event:
         type=types.PING,
         source=source,
         time_ms=now_ms,
-        extensions={types.SCHEDULE: schedule, MANUAL: "true"},
+        extensions={types.SCHEDULE: schedule, types.MANUAL: "true"},
     )
 
 

@@ -1,5 +1,6 @@
 """The whole system on MongoDB and MySQL while one of them is away, silent, or cut off in the middle of a batch."""
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -8,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from common.events import Event, types
+from common.host.sink import EventSink
 from common.models.rows import Family
+from common.settings import Settings
+from common.storage.open import open_metadata_store
 from tests.support.mysql_databases import address
 from tests.support.servers.mongodb import MongoServer
 from tests.support.servers.mysql import MySqlServer
@@ -69,8 +74,40 @@ def wait_ready(system: System) -> None:
     system.wait(lambda: system.get("/health/readiness").status_code == 200, 30, "readiness did not come back")
 
 
-def assert_nothing_was_set_aside(system: System) -> None:
+def assert_whole(system: System, rows: int) -> None:
+    """Check that everything is stored once, the system is ready by itself, and nothing was set aside."""
+    wait_stored(system, Family.TRADES, rows)
+    wait_ready(system)
+    assert stored_rows(system, Family.TRADES) == rows
     assert system.get("/health/dead-letters").json()["pagination"]["total"] == 0
+
+
+def send_scheduled_tick(system: System) -> None:
+    """Post what the cron of the analytics schedule posts, so that the watermark has to move."""
+    record = system.record
+    tick = Event(types.PING, record.source_of("analytics"), extensions={types.SCHEDULE: "analytics"})
+
+    async def run() -> None:
+        sink = EventSink(record.broker_url)
+        try:
+            await sink.emit(tick)
+        finally:
+            await sink.close()
+
+    asyncio.run(run())
+
+
+def planned_until(metadata: str) -> int | None:
+    """Return the watermark of the analytics schedule."""
+
+    async def run() -> int | None:
+        store = await open_metadata_store(Settings(mysql_uri=metadata))
+        try:
+            return await store.watermark("schedule:analytics")
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
 
 
 def test_while_mongodb_is_away_nothing_is_lost(
@@ -89,9 +126,7 @@ def test_while_mongodb_is_away_nothing_is_lost(
                 assert refused.status_code == 503
                 assert int(refused.headers["retry-after"]) > 0
             proxy.accept()
-            wait_stored(system, Family.TRADES, TRADES)
-            wait_ready(system)
-            assert_nothing_was_set_aside(system)
+            assert_whole(system, TRADES)
 
 
 def test_while_mongodb_is_frozen_waits_are_bounded_and_nothing_is_lost(
@@ -111,9 +146,7 @@ def test_while_mongodb_is_frozen_waits_are_bounded_and_nothing_is_lost(
             assert time.monotonic() - begun < 8
             time.sleep(0.5)
         own_mongodb_server.thaw()
-        wait_stored(system, Family.TRADES, TRADES)
-        wait_ready(system)
-        assert_nothing_was_set_aside(system)
+        assert_whole(system, TRADES)
 
 
 def test_connections_cut_in_the_middle_of_batches_lose_and_double_nothing(
@@ -126,9 +159,7 @@ def test_connections_cut_in_the_middle_of_batches_lose_and_double_nothing(
                 for passed in (3_000, 20_000, 50_000, 100_000, 200_000, 400_000):
                     proxy.cut_after(passed)
                     time.sleep(0.3)
-            wait_stored(system, Family.TRADES, TRADES)
-            wait_ready(system)
-            assert_nothing_was_set_aside(system)
+            assert_whole(system, TRADES)
 
 
 def test_mongodb_started_again_is_used_without_a_restart(
@@ -143,16 +174,15 @@ def test_mongodb_started_again_is_used_without_a_restart(
             own_mongodb_server.start()
         # The stand-in forgets what it held; what had not been stored comes all the same.
         expected = 4_900 if own_mongodb_server.is_stand_in else 5_000
-        wait_stored(system, Family.TRADES, expected)
-        wait_ready(system)
-        assert_nothing_was_set_aside(system)
+        assert_whole(system, expected)
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_while_mysql_is_away_market_data_flow_and_afterwards_the_planner_goes_on(
+def test_while_mysql_is_away_market_data_flow_and_afterwards_the_tick_is_planned(
     tmp_path: Path, mongodb_url: str, own_mysql_server: MySqlServer, how: str
 ) -> None:
-    with on(mongodb_url, address(own_mysql_server, "metadata"), tmp_path / "state") as system:
+    metadata = address(own_mysql_server, "metadata")
+    with on(mongodb_url, metadata, tmp_path / "state") as system:
         wait_ready(system)
         away_s = time.monotonic()
         if how == "stopped":
@@ -161,13 +191,13 @@ def test_while_mysql_is_away_market_data_flow_and_afterwards_the_planner_goes_on
             own_mysql_server.freeze()
         wait_unready(system, "mysql")
         assert components(system)["mongodb"] == "healthy"
+        send_scheduled_tick(system)
         publish(system, [trade(number) for number in range(TRADES)])
         wait_stored(system, Family.TRADES, TRADES)
-        assert stored_rows(system, Family.TRADES) == TRADES
         if how == "stopped":
             own_mysql_server.start()
         else:
             time.sleep(max(0.0, FROZEN_S - (time.monotonic() - away_s)))
             own_mysql_server.thaw()
-        wait_ready(system)
-        assert_nothing_was_set_aside(system)
+        system.wait(lambda: planned_until(metadata) is not None, 30, "the tick was lost")
+        assert_whole(system, TRADES)

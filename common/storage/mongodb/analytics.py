@@ -11,13 +11,13 @@ from typing import Any, Final
 from pymongo import DESCENDING, ReplaceOne
 
 from common.analytics.metrics import MARKET
-from common.clock import Clock
 from common.errors import StoreUnavailable
 from common.storage.mongodb import deletion, reading
+from common.storage.mongodb.base import MongoStore
 from common.storage.mongodb.bodies import body_of, stored_body
-from common.storage.mongodb.connection import Collection, Connection, all_of, bounded, faults
+from common.storage.mongodb.connection import Collection, all_of, bounded, faults
 from common.storage.mongodb.documents import Document
-from common.storage.mongodb.schema import ANALYTICS, Ages, Indexes
+from common.storage.mongodb.schema import ANALYTICS
 from common.storage.mongodb.times import instant_ms, stored_instant
 from common.storage.ports import AnalyticsDocument, Window
 
@@ -29,24 +29,8 @@ _OWN: Final = "own_fields"
 _INTERNAL: Final = frozenset({"_id", "stored_at", _LACKING, _OWN})
 
 
-class MongoAnalyticsStore:
-    """``AnalyticsStore`` on MongoDB.
-
-    Args:
-        connection: the database; closed with the store.
-        ages: at which age documents are removed.
-        clock: tells when a document was stored. It must be that of the server, whose TTL monitor compares with it.
-    """
-
-    def __init__(self, connection: Connection, ages: Ages, clock: Clock) -> None:
-        self.connection = connection
-        self._indexes = Indexes(connection, ages)
-        self._clock = clock
-
-    @property
-    def name(self) -> str:
-        """Name of the store in answers."""
-        return "mongodb"
+class MongoAnalyticsStore(MongoStore):
+    """``AnalyticsStore`` on MongoDB."""
 
     @bounded
     async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
@@ -109,16 +93,6 @@ class MongoAnalyticsStore:
     async def delete_analytics_before(self, cutoff_ms: int, *, limit: int) -> int:
         """Delete at most ``limit`` documents as of a time before ``cutoff_ms``, the oldest first."""
         return await deletion.delete_before(await self._collections(None), cutoff_ms, limit, field="as_of")
-
-    @bounded
-    async def ping(self, *, write: bool = False) -> None:
-        """Ask the server; with ``write``, write a document of its own."""
-        await self.connection.ping(write=write)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._indexes.stop()
-        await self.connection.close()
 
     async def _collections(self, metric: str | None) -> list[Collection]:
         names = await self.connection.collection_names()

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 from bson.raw_bson import RawBSONDocument
 from pymongo import DESCENDING
 
-from common.clock import Clock
 from common.errors import StoreUnavailable
 from common.models.dead_letters import DeadLetter, Reason
 from common.models.rows import (
@@ -23,12 +22,11 @@ from common.models.rows import (
 )
 from common.storage.columns import CandleColumns
 from common.storage.mongodb import deletion, reading
-from common.storage.mongodb.connection import Collection, Connection, all_of, bounded, faults
+from common.storage.mongodb.base import MongoStore
+from common.storage.mongodb.connection import Collection, all_of, bounded, faults
 from common.storage.mongodb.documents import SHAPES, dead_letter_document, stored_at
 from common.storage.mongodb.schema import (
     DEAD_LETTERS,
-    Ages,
-    Indexes,
     candle_collections,
     collection_name,
     family_collections,
@@ -40,24 +38,8 @@ from common.timeframes import Timeframe
 _ROWS_AT_ONCE: Final = 2000  # what is made into documents before it is sent
 
 
-class MongoMarketStore:
-    """``MarketStore`` on MongoDB.
-
-    Args:
-        connection: the database; closed with the store.
-        ages: at which age documents are removed.
-        clock: tells when a document was stored. It must be that of the server, whose TTL monitor compares with it.
-    """
-
-    def __init__(self, connection: Connection, ages: Ages, clock: Clock) -> None:
-        self.connection = connection
-        self._indexes = Indexes(connection, ages)
-        self._clock = clock
-
-    @property
-    def name(self) -> str:
-        """Name of the store in answers."""
-        return "mongodb"
+class MongoMarketStore(MongoStore):
+    """``MarketStore`` on MongoDB."""
 
     @bounded
     async def write(
@@ -209,16 +191,6 @@ class MongoMarketStore:
     async def revision(self, family: Family, symbol: str, timeframe: Timeframe | None = None) -> object | None:  # noqa: ARG002 - the port's signature
         """Return nothing: the server keeps no count of a collection's changes."""
         return None
-
-    @bounded
-    async def ping(self, *, write: bool = False) -> None:
-        """Ask the server; with ``write``, write a document of its own."""
-        await self.connection.ping(write=write)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._indexes.stop()
-        await self.connection.close()
 
     async def _rows(self, family: Family, symbol: str, window: Window, timeframe: Timeframe | None = None) -> list[Any]:
         return await reading.rows(self._collection(family, symbol, timeframe), family, window)
