@@ -410,7 +410,8 @@ def _trigger(file: Path, manifest: _TriggerManifest, broker: BrokerSpec) -> Trig
     spec = manifest.spec
     if spec.broker != broker.name:
         raise _wrong(file, "spec.broker", broker.name, spec.broker)
-    filters = tuple(each.to_filter() for each in spec.filters)
+    field = f"spec.filters of the Trigger {manifest.metadata.name}"
+    filters = _checked(file, field, lambda: tuple(each.to_filter() for each in spec.filters))
     if not filters and spec.filter is not None:
         filters = (spec.filter.to_filter(),)
     return Trigger(

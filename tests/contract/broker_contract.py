@@ -60,14 +60,6 @@ _FILTERED: Final = {
     "attributes": Filtered({"btc-trade", "eth-trade"}, attributes={"type": "filter.trade"}),
     "attributes-any": Filtered({"btc-kline"}, attributes={"type": "", "timeframe": ""}),
     "filters-win": Filtered({"btc-kline"}, [_HOUR], attributes={"type": "filter.trade"}),
-    "cesql-like": Filtered(
-        {"btc-trade", "btc-kline"}, [{"cesql": "type LIKE 'filter.%' AND EXISTS subject AND subject LIKE 'BTC____'"}]
-    ),
-    "cesql-in": Filtered({"eth-trade"}, [{"cesql": "subject IN ('ETHUSDT', 'SOLUSDT')"}]),
-    "cesql-exists": Filtered({"btc-kline"}, [{"cesql": "EXISTS timeframe"}]),
-    "cesql-number": Filtered({"btc-trade"}, [{"cesql": "type LIKE 'filter.%' AND count > 10"}]),
-    "cesql-error": Filtered(set(), [{"cesql": "type = 'filter.plain' AND nothing = 'x'"}]),
-    "cesql-text": Filtered(set(), [{"cesql": "subject"}]),
 }
 _EVENTS: Final = {
     "btc-trade": {"ce-type": "filter.trade", "ce-subject": "BTCUSDT", "ce-count": "12"},

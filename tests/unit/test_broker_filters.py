@@ -18,48 +18,6 @@ def passes(written: dict[str, Any], event: Mapping[str, str] = EVENT) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ({"exact": {"subject": "BTCUSDT"}}, True),
-        ({"exact": {"subject": "btcusdt"}}, False),
-        ({"exact": {"subject": "BTCUSDT", "count": "4"}}, False),
-        ({"exact": {"nothing": "x"}}, False),
-        ({"prefix": {"type": "io.petrosa.", "subject": "BTC"}}, True),
-        ({"prefix": {"type": "petrosa"}}, False),
-        ({"suffix": {"subject": "USDT"}}, True),
-        ({"suffix": {"nothing": "x"}}, False),
-        ({"all": [{"exact": {"subject": "BTCUSDT"}}, {"suffix": {"type": ".v1"}}]}, True),
-        ({"all": [{"exact": {"subject": "BTCUSDT"}}, {"suffix": {"type": ".v2"}}]}, False),
-        ({"any": [{"exact": {"subject": "ETHUSDT"}}, {"suffix": {"type": ".v1"}}]}, True),
-        ({"any": [{"exact": {"subject": "ETHUSDT"}}]}, False),
-        ({"not": {"exact": {"subject": "ETHUSDT"}}}, True),
-        ({"not": {"not": {"exact": {"subject": "ETHUSDT"}}}}, False),
-        ({"cesql": "count > 2"}, True),
-        ({"cesql": "count > 3"}, False),
-        ({"cesql": "nothing = 'x'"}, False),
-        ({"not": {"cesql": "nothing = 'x'"}}, True),
-    ],
-)
-def test_each_dialect_passes_what_it_describes(written: dict[str, Any], expected: bool) -> None:
-    assert passes(written) is expected
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        ({}, True),
-        ({"subject": "BTCUSDT"}, True),
-        ({"subject": ""}, True),
-        ({"subject": "ETHUSDT"}, False),
-        ({"nothing": ""}, False),
-        ({"empty": "x"}, False),
-    ],
-)
-def test_the_older_filter_takes_an_empty_value_for_any(wanted: dict[str, str], expected: bool) -> None:
-    assert LegacyFilter(wanted).to_filter().matches(EVENT) is expected
-
-
-@pytest.mark.parametrize(
     "written",
     [
         {},
@@ -72,8 +30,6 @@ def test_the_older_filter_takes_an_empty_value_for_any(wanted: dict[str, str], e
         {"all": []},
         {"any": [{}]},
         {"not": {"regex": "a"}},
-        {"cesql": "type = "},
-        {"cesql": "UNKNOWN(type)"},
         {"regex": {"type": "a"}},
     ],
     ids=str,
@@ -93,8 +49,6 @@ def test_the_dialects_agree_with_each_other(event: dict[str, str], one: dict[str
     assert passes({"not": first}, event) is not passes(first, event)
     assert passes({"all": [first, second]}, event) is (passes(first, event) and passes(second, event))
     assert passes({"any": [first, second]}, event) is (passes(first, event) or passes(second, event))
-    sql = " AND ".join(f"{name} = '{value}'" for name, value in one.items())
-    assert passes({"cesql": sql}, event) is passes(first, event)
     assert LegacyFilter(one).to_filter().matches(event) is passes(first, event)
     if passes(first, event):
         assert passes({"prefix": one}, event)

@@ -1,12 +1,10 @@
-"""Which events a Trigger wants: the filter dialects of Knative, on the attributes of an event alone."""
+"""Which events a Trigger wants: the filter dialects of Knative except CESQL, on the attributes of an event alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
 import msgspec
-
-from infra.local.broker.cesql import Expression, parse
 
 Attributes = Mapping[str, str]
 
@@ -89,17 +87,6 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Sql:
-    """The CESQL expression is true; one that fails, or yields anything else than a boolean, does not pass."""
-
-    expression: Expression
-
-    def matches(self, attributes: Attributes) -> bool:
-        """Tell whether an event with these attributes passes."""
-        return self.expression.is_true(attributes)
-
-
-@dataclass(frozen=True, slots=True)
 class HasAttributes:
     """The older ``filter.attributes``: as ``Exact``, but an empty value accepts any."""
 
@@ -121,7 +108,7 @@ class LegacyFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FilterManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"not_": "not"}):
-    """One entry of ``spec.filters`` of a Trigger: exactly one dialect."""
+    """One entry of ``spec.filters`` of a Trigger: exactly one dialect. CESQL is read only to be refused by name."""
 
     exact: _Wanted | None = None
     prefix: _Wanted | None = None
@@ -135,11 +122,13 @@ class FilterManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
         dialects = [name for name in _DIALECTS if getattr(self, name) is not None]
         if len(dialects) != 1:
             raise ValueError(f"expected one dialect for each filter, was {dialects}")
-        if self.cesql is not None:
-            parse(self.cesql)
 
     def to_filter(self) -> Filter:
-        """Return the filter that this part describes."""
+        """Return the filter that this part describes.
+
+        Raises:
+            ValueError: its dialect is not one of those that are supported here.
+        """
         if self.exact is not None:
             return Exact(self.exact)
         if self.prefix is not None:
@@ -152,7 +141,8 @@ class FilterManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
             return AnyOf(tuple(each.to_filter() for each in self.any))
         if self.not_ is not None:
             return Not(self.not_.to_filter())
-        return Sql(parse(self.cesql or ""))
+        raise ValueError(f"the dialect cesql is not supported here, write it with {', '.join(_SUPPORTED)}")
 
 
 _DIALECTS: Final = FilterManifest.__struct_fields__
+_SUPPORTED: Final = ("exact", "prefix", "suffix", "all", "any", "not")
