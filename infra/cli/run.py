@@ -46,14 +46,14 @@ def run(
     from rich.console import Console
 
     from common.errors import ConfigurationError
-    from infra.local import runner
-    from infra.local.configuration import run_options
-    from infra.local.state_folder import held_state_folder
+    from infra.local.runner.configuration import run_options
+    from infra.local.runner.run import run as run_system
+    from infra.local.runner.state_folder import held_state_folder
 
     try:
         options = run_options(feed, isolate=isolate, stores=stores, project_dir=project)
         with held_state_folder(options.data_dir, options.mark) as folder:
-            code = asyncio.run(runner.run(options, folder, Console()))
+            code = asyncio.run(run_system(options, folder, Console()))
     except ConfigurationError as error:
         typer.echo(f"petrosa run: {error}", err=True)
         raise typer.Exit(2) from error

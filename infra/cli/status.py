@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from infra.local.observation import Figures
-    from infra.local.run_record import RunRecord
+    from infra.local.runner.observation import Figures
+    from infra.local.runner.run_record import RunRecord
 
 
 def status() -> None:
@@ -18,9 +18,9 @@ def status() -> None:
     from rich.console import Console
 
     from common.errors import ConfigurationError
-    from infra.local.configuration import run_settings
-    from infra.local.run_record import find_running
-    from infra.local.view import dashboard
+    from infra.local.runner.configuration import run_settings
+    from infra.local.runner.run_record import find_running
+    from infra.local.runner.view import dashboard
 
     try:
         record = find_running(run_settings().petrosa_data_dir)
@@ -39,7 +39,7 @@ async def _look(record: "RunRecord") -> "tuple[RunRecord, Figures]":
     import msgspec
 
     from common.clock import clock_from
-    from infra.local.observation import READINESS, READY_STATUSES, Observer, StoreReader, get, settings_of
+    from infra.local.runner.observation import READINESS, READY_STATUSES, Observer, StoreReader, get, settings_of
 
     stores = StoreReader(settings_of(record), clock_from(record.clock))
     async with httpcore.AsyncConnectionPool() as pool:

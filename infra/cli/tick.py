@@ -24,9 +24,9 @@ def tick(
     """
     from common.clock import clock_from
     from common.errors import ConfigurationError, SinkUnavailable
-    from infra.local.configuration import run_settings
-    from infra.local.first_ticks import tick as tick_event
-    from infra.local.run_record import find_running
+    from infra.local.runner.configuration import run_settings
+    from infra.local.runner.first_ticks import tick as tick_event
+    from infra.local.runner.run_record import find_running
 
     try:
         record = find_running(run_settings().petrosa_data_dir)

@@ -8,7 +8,7 @@ import nats
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from infra.local.broker.store import STREAM as BROKER_STREAM
-from infra.local.first_ticks import history_is_stored
+from infra.local.runner.first_ticks import history_is_stored
 from tests.support.nats import nats_server
 
 STREAM = "MARKET"

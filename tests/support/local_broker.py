@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 import httpx
 import yaml
 
-from infra.local.plan import BrokerPlan, write_plan
+from infra.local.broker.plan import BrokerPlan, write_plan
 from tests.support.nats import free_port
 
 NAMESPACE: Final = "petrosa-apps"

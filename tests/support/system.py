@@ -24,7 +24,7 @@ from typing import Final
 import httpx
 
 from infra.local.ports import free_ports
-from infra.local.run_record import PartRecord, RunRecord, read_record
+from infra.local.runner.run_record import PartRecord, RunRecord, read_record
 
 STOP_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.05

@@ -4,7 +4,7 @@ import pytest
 
 from infra.local.broker.delivery import Answer, RetryTable, dead_letter, judged
 from infra.local.broker.message import Message
-from infra.local.manifests import Delivery
+from infra.local.manifests.model import Delivery
 
 EVENT = Message(
     ((b"ce-specversion", b"1.0"), (b"ce-id", b"1"), (b"ce-source", b"/s"), (b"ce-type", b"t")), b'{"price":1}'

@@ -6,10 +6,10 @@ import pytest
 
 from common.errors import ConfigurationError
 from infra.local.broker.message import Message
+from infra.local.broker.plan import BrokerPlan, read_plan, write_plan
 from infra.local.broker.routes import WAITING_EVENTS, Route, routes_of
 from infra.local.broker.store import StoredEvent
-from infra.local.manifests import load_manifests
-from infra.local.plan import BrokerPlan, read_plan, write_plan
+from infra.local.manifests.load import load_manifests
 from tests.support.local_broker import write_manifests
 
 

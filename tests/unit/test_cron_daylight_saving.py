@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from infra.local.cron.schedule import Schedule
+from infra.local.manifests.schedule import Schedule
 
 YEAR = 2025
 

@@ -9,10 +9,10 @@ from random import Random
 import pytest
 
 from common.clock import Clock, ShiftedClock, SystemClock
-from infra.local.cron.pinger import Pinger
-from infra.local.cron.schedule import Schedule
-from infra.local.manifests import PingSource
-from infra.local.plan import BrokerPlan
+from infra.local.broker.pinger import Pinger
+from infra.local.broker.plan import BrokerPlan
+from infra.local.manifests.model import PingSource
+from infra.local.manifests.schedule import Schedule
 from tests.support.nats import free_port
 from tests.support.subscriber import Received, Reply, Subscribers, subscribers
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.local.cron.schedule import Schedule
+from infra.local.manifests.schedule import Schedule
 
 START = datetime(2024, 2, 27, 22, 58, 30, tzinfo=UTC)
 

@@ -10,7 +10,8 @@ import yaml
 
 import infra
 from common.errors import ConfigurationError
-from infra.local.manifests import Delivery, Destination, load_manifests
+from infra.local.manifests.load import load_manifests
+from infra.local.manifests.model import Delivery, Destination
 from tests.support.local_broker import broker, service, trigger
 
 PROJECT = Path(next(iter(infra.__path__))).parent

@@ -7,8 +7,8 @@ import pytest
 from common.clock import clock_from
 from common.errors import ConfigurationError
 from common.times import parse_instant
-from infra.local.configuration import part_environment, run_options
-from infra.local.state_folder import StateFolder, StateMark
+from infra.local.runner.configuration import part_environment, run_options
+from infra.local.runner.state_folder import StateFolder, StateMark
 
 
 def test_every_feed_has_its_own_folder_and_origin() -> None:

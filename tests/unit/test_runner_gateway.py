@@ -16,8 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from infra.local import metrics_text, openapi
-from infra.local.gateway import Origin, Routes
+from infra.local.origin import metrics_text, openapi
+from infra.local.origin.gateway import Origin, Routes
 
 
 def named(name: str) -> ASGIApp:

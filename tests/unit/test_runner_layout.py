@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from infra.local.layout import WorkersPlan, read_plan, workers_plan, write_plan
-from infra.local.manifests import FunctionService, Role
+from infra.local.manifests.model import FunctionService, Role
+from infra.local.origin.layout import WorkersPlan, read_plan, workers_plan, write_plan
 
 
 def service(name: str, *routes: str, local_process: str | None = None) -> FunctionService:

@@ -8,7 +8,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from infra.local.lifespans import FunctionStartFailed, running
+from infra.local.origin.lifespans import FunctionStartFailed, running
 
 
 def recorded(name: str, events: list[str], *, fails: bool = False) -> Starlette:

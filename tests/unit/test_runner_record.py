@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from common.errors import ConfigurationError
-from infra.local.run_record import RunRecord, find_running, read_record
+from infra.local.runner.run_record import RunRecord, find_running, read_record
 
 
 def write_record(folder: Path, *, pid: int) -> RunRecord:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError, StateMismatch
-from infra.local.state_folder import StateMark, held_state_folder, rotate_log
+from infra.local.runner.state_folder import StateMark, held_state_folder, rotate_log
 
 SIMULATED = StateMark(market="um", origin="simulated")
 

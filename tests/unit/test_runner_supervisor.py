@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import waiting
-from infra.local.supervisor import Part, PartFailed, PartSpec, PartState, pause_before_restart_s
+from infra.local.runner.supervisor import Part, PartFailed, PartSpec, PartState, pause_before_restart_s
 
 SLEEPER = "import time; time.sleep(60)"
 STUBBORN = (
@@ -161,7 +161,7 @@ def test_parts_die_with_a_killed_runner(tmp_path: Path) -> None:
         f"""
         import asyncio, os, sys
         from pathlib import Path
-        from infra.local.supervisor import Part, PartSpec
+        from infra.local.runner.supervisor import Part, PartSpec
 
         async def main():
             part = Part(PartSpec("part", (sys.executable, "-c", {STUBBORN!r}), dict(os.environ),

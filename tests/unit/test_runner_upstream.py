@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from infra.local.origin.upstream import Upstream
 from infra.local.ports import free_ports, listening_socket
-from infra.local.upstream import Upstream
 
 
 async def echo(request: Request) -> Response:

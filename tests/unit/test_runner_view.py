@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from common.models.rows import Family
-from infra.local.observation import FeedProgress, Figures, Rates, Stored, Usage, cpu_and_memory, read_feed
-from infra.local.run_record import PartRecord, RunRecord
-from infra.local.view import PlainView, dashboard, summary_line, view_for
+from infra.local.runner.observation import FeedProgress, Figures, Rates, Stored, Usage, cpu_and_memory, read_feed
+from infra.local.runner.run_record import PartRecord, RunRecord
+from infra.local.runner.view import PlainView, dashboard, summary_line, view_for
 
 RECORD = RunRecord(
     pid=1,

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from infra.local.layout import HostedFunction
-from infra.local.worker import HostedFunctions, settings_of
+from infra.local.origin.layout import HostedFunction
+from infra.local.origin.worker import HostedFunctions, settings_of
 
 
 def named(name: str) -> Starlette:

@@ -16,12 +16,13 @@ from common.settings import Settings, load_settings
 from common.telemetry.logs import configure_logging
 from infra.local.broker.broker import Broker
 from infra.local.broker.ingress import Ingress
+from infra.local.broker.pinger import Pinger
+from infra.local.broker.plan import BrokerPlan, read_plan
 from infra.local.broker.poster import Poster
 from infra.local.broker.routes import routes_of
 from infra.local.broker.store import EventStore
-from infra.local.cron.pinger import Pinger
-from infra.local.manifests import Manifests, load_manifests
-from infra.local.plan import BrokerPlan, read_plan
+from infra.local.manifests.load import load_manifests
+from infra.local.manifests.model import Manifests
 
 _KEEP_ALIVE_S: Final = 75
 _GRACE_S: Final = 3

@@ -13,7 +13,7 @@ import msgspec
 
 from common.errors import MalformedEvent
 from infra.local.broker.message import Headers, Message, is_event, read_message
-from infra.local.manifests import Delivery
+from infra.local.manifests.model import Delivery
 
 NO_ANSWER: Final = 0
 _RETRIED: Final = frozenset({404, 408, 409, 429})

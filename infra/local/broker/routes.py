@@ -7,9 +7,9 @@ from typing import Final
 
 from common.errors import ConfigurationError
 from infra.local.broker import metrics
+from infra.local.broker.plan import BrokerPlan
 from infra.local.broker.store import StoredEvent
-from infra.local.manifests import Destination, Manifests, Trigger
-from infra.local.plan import BrokerPlan
+from infra.local.manifests.model import Destination, Manifests, Trigger
 
 log = logging.getLogger(__name__)
 

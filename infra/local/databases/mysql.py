@@ -12,7 +12,7 @@ from common.errors import ConfigurationError
 from infra.local.databases.commands import VERSION_TIMEOUT_S, CommandFailed, output_of
 from infra.local.databases.missing import DatabaseMissing
 from infra.local.ports import LOOPBACK
-from infra.local.state_folder import write_atomically
+from infra.local.runner.state_folder import write_atomically
 
 _INITIALIZE_SECONDS: Final = 60
 # Servers are often installed where only root's PATH looks.

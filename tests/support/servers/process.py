@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import infra.local.tether
+import infra.local.runner.tether
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
@@ -47,7 +47,7 @@ class ServerProcess:
         """Start the process and wait until it accepts connections."""
         assert self.pid is None, "the server runs already"
         ready_before = self.log_text().count(self._ready)
-        tether = [sys.executable, "-I", "-S", infra.local.tether.__file__, str(os.getpid())]
+        tether = [sys.executable, "-I", "-S", infra.local.runner.tether.__file__, str(os.getpid())]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*tether, *self._command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from common.errors import ConfigurationError
 from infra.local.ports import LOOPBACK
-from infra.local.state_folder import write_atomically
+from infra.local.runner.state_folder import write_atomically
 from infra.local.waiting import until
 
 # The buffers hold a burst of core publishes until it is on disk: with the default of 10 000 messages the server drops

@@ -1,8 +1,8 @@
 """Keeps the parts of a system running: starts them, starts again what dies, stops them within a bound.
 
 A part that dies is started again at once; one that dies repeatedly within seconds is given a growing pause. Children
-are tied to the runner (``infra.local.tether``), so none outlives it, and sit in sessions of their own, so that Ctrl-C
-in the terminal reaches the runner alone.
+are tied to the runner (``tether.py``), so none outlives it, and sit in sessions of their own, so that Ctrl-C in the
+terminal reaches the runner alone.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from common.errors import PetrosaError
-from infra.local.state_folder import rotate_log
+from infra.local.runner.state_folder import rotate_log
 from infra.local.waiting import until
 
 _TETHER: Final = Path(__file__).with_name("tether.py")

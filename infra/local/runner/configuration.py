@@ -15,8 +15,8 @@ from common.errors import ConfigurationError
 from common.settings import load_settings
 from common.times import to_iso
 from infra.local.databases.stores import EMBEDDED, SERVERS, StoreOptions
-from infra.local.run_record import DEFAULT_FOLDERS
-from infra.local.state_folder import StateFolder, StateMark
+from infra.local.runner.run_record import DEFAULT_FOLDERS
+from infra.local.runner.state_folder import StateFolder, StateMark
 
 # Feed → origin of the data that it brings.
 FEEDS: Final = {"simulate": "simulated", "none": "external"}

@@ -12,18 +12,21 @@ from typing import Final
 
 from common.errors import ConfigurationError
 from common.events.types import SCHEDULE
-from infra.local import layout, nats_server, plan
-from infra.local.configuration import RunOptions, part_environment
-from infra.local.cron.pinger import source_uri
+from infra.local.broker import plan
+from infra.local.broker.pinger import source_uri
+from infra.local.broker.plan import BrokerPlan
 from infra.local.databases.own import MONGODB, MYSQL, DatabaseServer
 from infra.local.databases.stores import Stores
-from infra.local.layout import GATEWAY, Worker, WorkersPlan, workers_plan
-from infra.local.manifests import FunctionService, load_manifests
-from infra.local.observation import RUNNER
-from infra.local.plan import BrokerPlan
+from infra.local.manifests.load import load_manifests
+from infra.local.manifests.model import FunctionService
+from infra.local.origin import layout
+from infra.local.origin.layout import GATEWAY, Worker, WorkersPlan, workers_plan
 from infra.local.ports import LOOPBACK, free_ports
-from infra.local.state_folder import StateFolder
-from infra.local.supervisor import PartSpec, Probe
+from infra.local.runner import nats_server
+from infra.local.runner.configuration import RunOptions, part_environment
+from infra.local.runner.observation import RUNNER
+from infra.local.runner.state_folder import StateFolder
+from infra.local.runner.supervisor import PartSpec, Probe
 
 NATS: Final = "nats"
 BROKER: Final = "broker"
@@ -173,7 +176,12 @@ class _Parts:
         names = tuple(function.name for function in worker.functions)
         arguments = ("--plan", str(self.folder.workers_file), "--process", worker.name)
         return self._python(
-            worker.name, "infra.local.worker", *arguments, port=worker.port, ready_path="/healthz", functions=names
+            worker.name,
+            "infra.local.origin.worker",
+            *arguments,
+            port=worker.port,
+            ready_path="/healthz",
+            functions=names,
         )
 
     def _python(

@@ -1,4 +1,4 @@
-"""A process that hosts functions: ``python -m infra.local.worker --plan FILE --process NAME``.
+"""A process that hosts functions: ``python -m infra.local.origin.worker --plan FILE --process NAME``.
 
 One event loop and one HTTP server for all of them; a request for ``/<service>/…`` goes to that function with the rest
 of the path. The process that is the single origin listens on a second port for it. When the start hook of one
@@ -25,11 +25,11 @@ from common.host.app import create_app, metrics_answer
 from common.host.errors import ErrorAnswer
 from common.settings import Settings, load_settings
 from common.telemetry.logs import configure_logging
-from infra.local import lifespans
-from infra.local.gateway import Origin, Routes, gathered_metrics, under
-from infra.local.layout import HostedFunction, Worker, WorkersPlan, read_plan
+from infra.local.origin import lifespans
+from infra.local.origin.gateway import Origin, Routes, gathered_metrics, under
+from infra.local.origin.layout import HostedFunction, Worker, WorkersPlan, read_plan
+from infra.local.origin.upstream import Upstream
 from infra.local.ports import listening_socket
-from infra.local.upstream import Upstream
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import msgspec
 
 from common.clock import SystemClock
-from infra.local.blueprint import NATS, Blueprint
-from infra.local.configuration import RunOptions
-from infra.local.run_record import PartRecord, RunRecord
-from infra.local.state_folder import StateFolder, write_atomically
-from infra.local.supervisor import Part, PartSpec, PartState
+from infra.local.runner.blueprint import NATS, Blueprint
+from infra.local.runner.configuration import RunOptions
+from infra.local.runner.run_record import PartRecord, RunRecord
+from infra.local.runner.state_folder import StateFolder, write_atomically
+from infra.local.runner.supervisor import Part, PartSpec, PartState
 
 
 class LocalSystem:

@@ -17,9 +17,9 @@ from common.errors import PetrosaError
 from common.models.rows import Family
 from common.settings import Settings, load_settings
 from common.storage.ports import AnalyticsStore, MarketStore
-from infra.local import metrics_text
 from infra.local.databases.given import mongodb_without_account
-from infra.local.run_record import RunRecord
+from infra.local.origin import metrics_text
+from infra.local.runner.run_record import RunRecord
 
 RUNNER: Final = "runner"  # the name of its own usage beside that of the parts
 READINESS: Final = "/health/readiness"

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from common import product
 from common.errors import TemporaryError
 from common.host.errors import ErrorAnswer, request_answer
-from infra.local import metrics_text, openapi
-from infra.local.openapi import Document
+from infra.local.origin import metrics_text, openapi
+from infra.local.origin.openapi import Document
 
 _FUNCTIONS: Final = "/functions/"
 _GATHER_TIMEOUT_S: Final = 3.0

@@ -15,7 +15,7 @@ from nats.js.api import ConsumerInfo
 
 from common.events import Event, types
 from infra.local.broker.store import STREAM as BROKER_STREAM
-from infra.local.observation import read_feed
+from infra.local.runner.observation import read_feed
 from infra.local.waiting import until
 
 _POLL_S: Final = 0.25

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from common.models.rows import Family
-from infra.local.observation import RUNNER, Figures, Usage
-from infra.local.run_record import PartRecord, RunRecord
+from infra.local.runner.observation import RUNNER, Figures, Usage
+from infra.local.runner.run_record import PartRecord, RunRecord
 
 _STATE_STYLES: Final = {"ready": "green", "starting": "yellow", "down": "bold red"}
 _NONE: Final = "–"

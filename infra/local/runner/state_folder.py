@@ -43,17 +43,17 @@ class StateFolder:
 
     @property
     def run_file(self) -> Path:
-        """The record of the running system (``infra.local.run_record``)."""
+        """The record of the running system (``infra.local.runner.run_record``)."""
         return self.path / "run.json"
 
     @property
     def plan_file(self) -> Path:
-        """The plan of the broker (``infra.local.plan``)."""
+        """The plan of the broker (``infra.local.broker.plan``)."""
         return self.path / "plan.json"
 
     @property
     def workers_file(self) -> Path:
-        """The plan of the function processes (``infra.local.layout``)."""
+        """The plan of the function processes (``infra.local.origin.layout``)."""
         return self.path / "workers.json"
 
     @property

@@ -15,16 +15,16 @@ from rich.console import Console
 from common.clock import clock_from
 from common.errors import SinkUnavailable
 from common.settings import Settings, load_settings
-from infra.local import nats_server
-from infra.local.blueprint import draw
-from infra.local.configuration import RunOptions
 from infra.local.databases.stores import SERVERS, Stores, prepare_stores
-from infra.local.observation import READINESS, READY_STATUSES, Observer, StoreReader, get, readiness_reason
 from infra.local.ports import require_free
-from infra.local.state_folder import StateFolder
-from infra.local.supervisor import PartFailed, Probe
-from infra.local.system import LocalSystem
-from infra.local.view import View, view_for
+from infra.local.runner import nats_server
+from infra.local.runner.blueprint import draw
+from infra.local.runner.configuration import RunOptions
+from infra.local.runner.observation import READINESS, READY_STATUSES, Observer, StoreReader, get, readiness_reason
+from infra.local.runner.state_folder import StateFolder
+from infra.local.runner.supervisor import PartFailed, Probe
+from infra.local.runner.system import LocalSystem
+from infra.local.runner.view import View, view_for
 from infra.local.waiting import until
 
 _READY_WITHIN_S: Final = 30.0
@@ -158,7 +158,7 @@ class Run:
     async def _fire_first_ticks(self) -> None:
         # Imported here: the system is not kept waiting for what it needs only when it runs.
         from common.host.sink import EventSink
-        from infra.local.first_ticks import history_is_stored, tick
+        from infra.local.runner.first_ticks import history_is_stored, tick
 
         if self._options.feed != "none":
             stream = self._settings.nats_stream

@@ -10,8 +10,8 @@ from common.clock import Clock
 from common.errors import SinkUnavailable
 from common.events import Event, types
 from common.host.sink import EventSink
-from infra.local.manifests import PingSource
-from infra.local.plan import BrokerPlan
+from infra.local.broker.plan import BrokerPlan
+from infra.local.manifests.model import PingSource
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import msgspec
 from infra.local.ports import LOOPBACK
 
 if TYPE_CHECKING:  # the processes that read a plan need no manifests
-    from infra.local.manifests import FunctionService
+    from infra.local.manifests.model import FunctionService
 
 GATEWAY: Final = "gateway"
 ROUTE_GROUP: Final = "route-group"
