@@ -97,13 +97,11 @@ def _drained(stores: str, count: int) -> tuple[float, bool]:
     traffic = Traffic(_now_ms() - count)
     messages = traffic.messages(count)
     with _system(stores) as system:
-        bridge = system.part("bridge").pid
-        assert bridge is not None
-        os.kill(bridge, 19)  # SIGSTOP: it neither pulls nor dies
+        system.freeze("bridge")  # it neither pulls nor dies
         try:
             asyncio.run(_publish(system, messages, 60_000))
         finally:
-            os.kill(bridge, 18)  # SIGCONT
+            system.thaw("bridge")
         stored, waited_s = asyncio.run(_wait_stored(system, traffic))
     return count / waited_s, stored == sum(traffic.expected.values())
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import shutil
 import signal
 import threading
@@ -174,11 +173,11 @@ def test_an_event_that_was_kept_although_its_sender_was_told_otherwise_is_delive
     tmp_path: Path, own_nats: NatsServer, sinks: Subscribers
 ) -> None:
     with local_broker(tmp_path, own_nats.url, {"doubt": taking(sinks.url("doubt"))}) as broker:
-        os.kill(own_nats.pid, signal.SIGSTOP)
+        own_nats.freeze()
         try:
             assert post(broker, "doubt").status_code == 503
         finally:
-            os.kill(own_nats.pid, signal.SIGCONT)
+            own_nats.thaw()
         sinks.wait_for("doubt", "doubt")
         wait_until_empty(broker, "doubt")
 

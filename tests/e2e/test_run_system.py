@@ -16,6 +16,8 @@ from tests.support.fake_project import add_function, make_project
 from tests.support.nats import nats_server
 from tests.support.system import System, processes_of, running_system
 
+SHORTEST_PATIENCE_S = 8  # with which the runner waits for a part that it has asked to stop
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -94,7 +96,7 @@ def test_every_part_that_is_killed_comes_back_on_its_port(project: Path, state: 
 
 def test_while_a_function_is_away_the_isolated_gateway_says_when_to_come_back(project: Path, state: Path) -> None:
     with running_system(state, project=project, isolate=True) as system:
-        system.kill("api-echo", signal.SIGSTOP)
+        system.freeze("api-echo")
         pid = system.kill("api-echo")
         answers = {system.get("/").status_code}
         system.wait_restarted("api-echo")
@@ -125,7 +127,7 @@ def test_ctrl_c_stops_in_order_and_a_second_start_goes_on(project: Path, state: 
 def test_parts_end_with_a_killed_runner_and_the_folder_is_free_again(project: Path, state: Path) -> None:
     with running_system(state, project=project) as system:
         system.process.kill()
-        system.process.communicate()
+        system.process.wait()
         deadline_s = time.monotonic() + 5
         while system.left_behind() and time.monotonic() < deadline_s:
             time.sleep(0.05)
@@ -137,12 +139,12 @@ def test_parts_end_with_a_killed_runner_and_the_folder_is_free_again(project: Pa
 def test_a_second_ctrl_c_ends_everything_at_once(project: Path, state: Path) -> None:
     with running_system(state, project=project) as system:
         for name in system.pids:
-            system.kill(name, signal.SIGSTOP)  # none of them will stop in order
+            system.freeze(name)  # none of them will stop in order
         system.process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        system.wait(lambda: "stopping" in system.output())
         began_s = time.monotonic()
         assert system.stop() == 130
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < SHORTEST_PATIENCE_S
 
 
 def test_status_tells_ready_from_not(project: Path, state: Path) -> None:

@@ -166,9 +166,9 @@ def test_a_frozen_server_is_noticed_and_survived(server: NatsServer, sink: HttpS
     with bridge(server, sink, tmp_path) as process:
         publish(server, messages[:1000])
         wait_taken(sink, messages[:1000])
-        server.send(signal.SIGSTOP)
+        server.freeze()
         process.wait_until(lambda: process.get("/readyz")[0] == 503)
-        server.send(signal.SIGCONT)
+        server.thaw()
         publish(server, messages[1000:])
         wait_taken(sink, messages, seconds=10)
         wait_settled(server)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from tests.support import freezing
+
 MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024
 # What the server logs when it silently loses core publishes; a test that bursts must not see it.
 DROPPED: Final = "Dropping messages"
@@ -103,10 +105,13 @@ class NatsServer:
         self.kill()
         self.start()
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal, such as SIGSTOP to freeze the process and SIGCONT to let it go on."""
-        assert self._process is not None, "the server was not started"
-        self._process.send_signal(number)
+    def freeze(self) -> None:
+        """Stop the process where it stands: its connections stay open and nothing answers from here on."""
+        freezing.freeze(self.pid)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        freezing.thaw(self.pid)
 
     def log_text(self) -> str:
         """Return all that the server has logged."""

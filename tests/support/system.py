@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,8 +26,9 @@ import httpx
 
 from infra.local.ports import free_ports
 from infra.local.runner.run_record import PartRecord, RunRecord, read_record
+from tests.support import freezing
 
-STOP_SECONDS: Final = 40.0
+STOP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _LOG_LINES_SHOWN: Final = 15
 
@@ -35,15 +37,20 @@ class System:
     """A running system, as a test sees it."""
 
     def __init__(
-        self, process: "subprocess.Popen[str]", state_dir: Path, http_port: int, settings: Mapping[str, str]
+        self,
+        process: "subprocess.Popen[bytes]",
+        printed: Path,
+        state_dir: Path,
+        http_port: int,
+        settings: Mapping[str, str],
     ) -> None:
         self.process = process
+        self._printed = printed
         self.settings = settings
         self.state_dir = state_dir
         self.url = f"http://127.0.0.1:{http_port}"
         self.nats_url = settings.get("NATS_URL", f"nats://127.0.0.1:{settings['PETROSA_NATS_PORT']}")
         self.client = httpx.Client(base_url=self.url, timeout=10)
-        self._output = ""
 
     @property
     def record(self) -> RunRecord:
@@ -68,10 +75,17 @@ class System:
 
     def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a part and return its process id."""
-        pid = self.part(part).pid
-        assert pid is not None, f"{part} does not run"
+        pid = self._pid(part)
         os.kill(pid, number)
         return pid
+
+    def freeze(self, part: str) -> None:
+        """Stop a part where it stands, and return when nothing of it runs."""
+        freezing.freeze(self._pid(part))
+
+    def thaw(self, part: str) -> None:
+        """Let a frozen part go on."""
+        freezing.thaw(self._pid(part))
 
     def wait_restarted(self, part: str, *, times: int = 1, within_s: float = 20) -> None:
         """Wait until a part has been started again so often and is ready."""
@@ -114,14 +128,16 @@ class System:
         self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(number)
-        self._output += self.process.communicate(timeout=STOP_SECONDS)[0]
-        return self.process.returncode
+        return self.process.wait(STOP_SECONDS)
 
     def output(self) -> str:
-        """Return what the runner printed, once it has ended."""
-        if self.process.poll() is not None and not self._output:
-            self._output = self.process.communicate(timeout=STOP_SECONDS)[0]
-        return self._output
+        """Return what the runner has printed so far."""
+        return self._printed.read_text()
+
+    def _pid(self, part: str) -> int:
+        pid = self.part(part).pid
+        assert pid is not None, f"{part} does not run"
+        return pid
 
     def left_behind(self) -> dict[int, str]:
         """Return processes of this system that still run: process id → command line."""
@@ -164,10 +180,14 @@ def running_system(
     command = [sys.executable, "-m", "infra.cli.main", "run", "--feed", feed]
     command += ["--isolate"] if isolate else []
     command += ["--project", str(project)] if project else []
-    process = subprocess.Popen(
-        command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    system = System(process, state_dir, http_port, settings)
+    with tempfile.NamedTemporaryFile(prefix="runner-", suffix=".log") as printed:
+        process = subprocess.Popen(command, env=os.environ | settings, stdout=printed, stderr=subprocess.STDOUT)
+        yield from _until_ended(System(process, Path(printed.name), state_dir, http_port, settings), ready_within_s)
+
+
+def _until_ended(system: System, ready_within_s: float) -> Iterator[System]:
+    """Give a system when it is ready, and take it down: in order after a good test, by force after a failed one."""
+    process = system.process
     try:
         system.wait(system.is_ready, ready_within_s, "the system was not ready")
         yield system
@@ -180,7 +200,7 @@ def running_system(
         system.client.close()
         if process.poll() is None:
             process.kill()  # its parts end with it
-            process.communicate()
+            process.wait()
 
 
 def processes_of(state_dir: Path) -> dict[int, str]:

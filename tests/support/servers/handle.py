@@ -48,7 +48,7 @@ class Server:
         self._own().kill()
 
     def freeze(self) -> None:
-        """Make it accept and never answer, its open connections included (SIGSTOP)."""
+        """Make it accept and never answer, its open connections included."""
         self._own().freeze()
 
     def thaw(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import infra.local.runner.tether
+from tests.support import freezing
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
@@ -69,7 +70,7 @@ class ServerProcess:
         """End the process in order (SIGTERM), frozen or not; nothing happens when it does not run."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            self.thaw()  # a frozen process takes no other signal
+            self._process.send_signal(signal.SIGCONT)  # a frozen process takes no other signal
             try:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -82,17 +83,17 @@ class ServerProcess:
             self._process.wait()
 
     def freeze(self) -> None:
-        """Stop the process where it stands (SIGSTOP): its connections stay open and nothing answers."""
-        self._send(signal.SIGSTOP)
+        """Stop the process where it stands: its connections stay open and nothing answers from here on."""
+        freezing.freeze(self._running_pid())
 
     def thaw(self) -> None:
-        """Let a frozen process go on (SIGCONT)."""
-        self._send(signal.SIGCONT)
+        """Let a frozen process go on."""
+        freezing.thaw(self._running_pid())
 
     def log_text(self) -> str:
         """Return all that the server has printed."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def _send(self, number: signal.Signals) -> None:
-        assert self._process is not None, "the server was not started"
-        self._process.send_signal(number)
+    def _running_pid(self) -> int:
+        assert self.pid is not None, "the server does not run"
+        return self.pid
