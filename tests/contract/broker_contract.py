@@ -9,7 +9,7 @@ when every subscriber is done.
 import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -30,6 +30,7 @@ from tests.support.broker_plane import (
 from tests.support.subscriber import Received, Reply
 
 _SETTLED_S: Final = 0.4
+_TRIES: Final = 10
 
 
 @dataclass(frozen=True)
@@ -206,12 +207,18 @@ class RetryContract:
     """Which answers are tried again, and when."""
 
     def test_exponential_waits_double_from_the_first_on(self, plane: Plane) -> None:
-        plane.answer("exponential", Reply(503), Reply(503), Reply(204))
-        assert_waits(plane.called("exponential", plane.send("exponential"), 3), 0.2, 0.4)
+        def deliver() -> Sequence[Received]:
+            plane.answer("exponential", Reply(503), Reply(503), Reply(204))
+            return plane.called("exponential", plane.send("exponential"), 3)
+
+        assert_waits(deliver, 0.2, 0.4)
 
     def test_the_first_linear_retry_is_immediate(self, plane: Plane) -> None:
-        plane.answer("linear", Reply(503), Reply(503), Reply(503), Reply(204))
-        assert_waits(plane.called("linear", plane.send("linear"), 4), 0.0, 0.2, 0.4)
+        def deliver() -> Sequence[Received]:
+            plane.answer("linear", Reply(503), Reply(503), Reply(503), Reply(204))
+            return plane.called("linear", plane.send("linear"), 4)
+
+        assert_waits(deliver, 0.0, 0.2, 0.4)
 
     @pytest.mark.parametrize("status", RETRIED)
     def test_what_may_pass_is_tried_again(self, plane: Plane, status: int) -> None:
@@ -224,11 +231,14 @@ class RetryContract:
 
     def test_no_answer_in_time_is_tried_again(self, plane: Plane) -> None:
         plane.answer("hanging", Reply(after_s=1.0), Reply(after_s=1.0))
-        event_id = plane.send("hanging")
-        calls = plane.called("hanging", event_id, 2)
-        assert_waits(calls, 0.35)
-        letter = plane.dead_letter("hanging", event_id)
-        assert letter.headers["ce-knativeerrorcode"] == "500"
+
+        def deliver() -> Sequence[Received]:
+            event_id = plane.send("hanging")
+            letter = plane.dead_letter("hanging", event_id)
+            assert letter.headers["ce-knativeerrorcode"] == "500"
+            return plane.called("hanging", event_id, 2)
+
+        assert_waits(deliver, 0.35)
 
     def test_a_subscriber_that_is_not_there_counts_as_one_that_fails(self, plane: Plane) -> None:
         letter = plane.dead_letter("gone", plane.send("gone"))
@@ -401,8 +411,17 @@ class IngressContract:
         assert httpx.get(plane.ingress_url).status_code == 405
 
 
-def assert_waits(calls: Sequence[Received], *planned_s: float) -> None:
-    """Check the time from each request to the next; a busy machine may be late, but nothing may be early."""
-    waits = [later.at_s - earlier.at_s for earlier, later in itertools.pairwise(calls)]
-    for wait, planned in zip(waits, planned_s, strict=True):
-        assert planned - 0.03 < wait < planned + 0.19, f"waits were {waits}, planned {planned_s}"
+def assert_waits(deliver: Callable[[], Sequence[Received]], *planned_s: float) -> None:
+    """Check the time from each request to the next.
+
+    A busy machine may be late, so one of several deliveries has to be on time; nothing may ever be early.
+    """
+    late = []
+    for _ in range(_TRIES):
+        waits = [later.at_s - earlier.at_s for earlier, later in itertools.pairwise(deliver())]
+        over = [wait - planned for wait, planned in zip(waits, planned_s, strict=True)]
+        assert min(over) > -0.03, f"waits were {waits}, planned {planned_s}"
+        if max(over) < 0.19:
+            return
+        late.append(waits)
+    raise AssertionError(f"waits were {late}, planned {planned_s}")

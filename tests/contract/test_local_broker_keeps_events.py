@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.local_broker import LocalBroker, local_broker
 from tests.support.nats import NatsServer, nats_server
+from tests.support.patience import PATIENCE_S
 from tests.support.subscriber import Received, Reply, Subscribers, subscribers
 
 FAST = {"retry": 500, "backoffPolicy": "linear", "backoffDelay": "PT0.01S", "timeout": "PT10S"}
@@ -58,8 +59,8 @@ def kept(broker: LocalBroker, trigger: str) -> float:
     return broker.metric("petrosa_broker_waiting_events", trigger=trigger)
 
 
-def wait_until_empty(broker: LocalBroker, trigger: str, within_s: float = 10) -> None:
-    deadline_s = time.monotonic() + within_s
+def wait_until_empty(broker: LocalBroker, trigger: str) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
     while kept(broker, trigger):
         assert time.monotonic() < deadline_s, broker.log_text()
         time.sleep(0.02)
@@ -127,7 +128,7 @@ def test_a_stop_in_order_is_quick_and_loses_nothing(tmp_path: Path, nats: NatsSe
         sinks.wait_for("stopped", "stopped")
         began_s = time.monotonic()
         assert broker.end(signal.SIGTERM) == 0
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 30, "it waited for the next attempt, a minute later"
         broker.start()
         sinks.wait_for("stopped", "stopped", 2)
 
@@ -145,7 +146,7 @@ def test_without_its_nats_server_the_broker_says_so_and_comes_back_with_it(
         assert httpx.get(f"{broker.base}/healthz").status_code == 200
         sinks.wait_for("back", "before", 2)  # deliveries go on
         own_nats.start()
-        broker.wait_status("/readyz", 200, within_s=10)
+        broker.wait_status("/readyz", 200)
         assert post(broker, "after").status_code == 202
         sinks.wait_for("back", "after")
         wait_until_empty(broker, "back")
@@ -189,8 +190,8 @@ def test_a_stream_that_was_lost_is_made_anew(tmp_path: Path, own_nats: NatsServe
         own_nats.kill()
         shutil.rmtree(own_nats.log.parent / "jetstream")
         own_nats.start()
-        broker.wait_status("/readyz", 200, within_s=10)
-        deadline_s = time.monotonic() + 10
+        broker.wait_status("/readyz", 200)
+        deadline_s = time.monotonic() + PATIENCE_S
         while post(broker, "new").status_code != 202:
             assert time.monotonic() < deadline_s, broker.log_text()
         sinks.wait_for("anew", "old", 2)
@@ -222,7 +223,7 @@ def test_a_full_trigger_holds_back_its_senders_and_no_others(
     gate = threading.Event()
 
     def wait(_: Received) -> Reply:
-        gate.wait(20)
+        gate.wait(PATIENCE_S)
         return Reply()
 
     sinks.answer_with("full", wait)
@@ -235,7 +236,7 @@ def test_a_full_trigger_holds_back_its_senders_and_no_others(
         assert post(broker, "other", kind="other").status_code == 202
         sinks.wait_for("other", "other")
         gate.set()
-        wait_until_empty(broker, "full", within_s=20)
+        wait_until_empty(broker, "full")
         assert post(broker, "full-last").status_code == 202
         sinks.wait_for("full", "full-last")
 
@@ -254,7 +255,7 @@ def test_one_bad_event_does_not_block_the_others_of_its_trigger(
             else 204
         ),
     )
-    delivery = {"retry": 5, "backoffPolicy": "exponential", "backoffDelay": "PT20S", "timeout": "PT5S"}
+    delivery = {"retry": 5, "backoffPolicy": "exponential", "backoffDelay": "PT60S", "timeout": "PT5S"}
     trigger = {**taking("", delivery=delivery), "subscriber": _service("mixed")}
     addresses = {"mixed": sinks.url("mixed")}
     with local_broker(tmp_path, nats.url, {"mixed": trigger}, services={"mixed": 1}, addresses=addresses) as broker:
@@ -263,7 +264,7 @@ def test_one_bad_event_does_not_block_the_others_of_its_trigger(
         for number in range(5):
             post(broker, f"good-{number}")
         for number in range(5):
-            sinks.wait_for("mixed", f"good-{number}", within_s=5)
+            sinks.wait_for("mixed", f"good-{number}")
 
 
 def test_a_subscriber_gets_no_more_at_once_than_it_declares(
@@ -272,7 +273,7 @@ def test_a_subscriber_gets_no_more_at_once_than_it_declares(
     gate = threading.Event()
 
     def wait(_: Received) -> Reply:
-        gate.wait(20)
+        gate.wait(PATIENCE_S)
         return Reply()
 
     sinks.answer_with("narrow", wait)

@@ -145,7 +145,6 @@ def test_what_was_acknowledged_survives_a_kill_of_the_server(own_mongodb_server:
     asyncio.run(scenario())
 
 
-@pytest.mark.timeout(150)
 def test_old_documents_expire(mongodb_server: MongoServer, mongodb_connection: ConnectionOptions) -> None:
     if mongodb_server.is_stand_in:
         pytest.skip("the stand-in expires nothing: set PETROSA_TEST_MONGODB_URL, or put mongod on PATH")

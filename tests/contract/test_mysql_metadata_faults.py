@@ -21,8 +21,10 @@ from tests.support.mysql_databases import TIMEOUT_S, address, administrator, ask
 from tests.support.servers.mysql import MySqlServer
 from tests.support.servers.proxy import Proxy
 
+# On top of a time limit: what a busy machine may add. The driver's own limits are far longer.
+BUSY_MACHINE_S = 15
 # A sign of life that is not answered, then a new connection that is not answered.
-LONGEST_S = 2 * TIMEOUT_S + 1
+LONGEST_S = 2 * TIMEOUT_S + BUSY_MACHINE_S
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ def test_a_frozen_server_is_not_waited_for_and_nothing_happens_twice(own_mysql_s
 
 def test_a_port_that_accepts_and_never_answers_is_given_up() -> None:
     async def scenario(store: MetadataStore) -> None:
-        await refusal(store.ping(), within_s=TIMEOUT_S + 1)
+        await refusal(store.ping(), within_s=TIMEOUT_S + BUSY_MACHINE_S)
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -28,7 +28,7 @@ from tests.contract.metadata_store_contract import (
     job,
     using,
 )
-from tests.support.mysql_databases import TIMEOUT_S, address, administrator, ask, new_database, opened
+from tests.support.mysql_databases import address, administrator, ask, new_database, opened
 from tests.support.servers.mysql import MySqlServer
 from tests.support.sqlite_files import running_child
 
@@ -253,7 +253,7 @@ def test_a_row_that_another_holds_is_waited_for_and_then_reported(mysql_server: 
             began = time.monotonic()
             with pytest.raises(StoreUnavailable, match="Lock wait timeout"):
                 await store.claim_job("job-1", now_ms=START_MS)
-            assert time.monotonic() - began < TIMEOUT_S + 1
+            assert time.monotonic() - began < 25, "half of the server's own limit"
             assert await store.job("job-1") == job(1)
             other.execute(text("COMMIT"))
         claimed = await store.claim_job("job-1", now_ms=START_MS)

@@ -151,7 +151,7 @@ def test_a_lock_of_another_process_is_waited_for_and_then_reported(tmp_path: Pat
         with locked(tmp_path / FILE_NAME):
             began = time.monotonic()
             assert "locked" in await refused(store)
-            assert BUSY_MS / 1000 <= time.monotonic() - began < BUSY_MS / 1000 + 1
+            assert BUSY_MS / 1000 <= time.monotonic() - began < BUSY_MS / 1000 + 10
             with pytest.raises(StoreUnavailable):
                 await store.ping(write=True)
             assert await store.trades(BTC, ALL) == [trade(1)]  # readers go on
@@ -180,9 +180,9 @@ def test_writes_that_queue_behind_a_lock_do_not_each_wait_for_it(tmp_path: Path)
         await store.ping()
         with locked(tmp_path / FILE_NAME):
             began = time.monotonic()
-            outcomes = await asyncio.gather(*(refused(store, i) for i in range(6)))
-            assert len(outcomes) == 6
-            assert time.monotonic() - began < 2 * BUSY_MS / 1000 + 0.5
+            outcomes = await asyncio.gather(*(refused(store, i) for i in range(50)))
+            assert len(outcomes) == 50
+            assert time.monotonic() - began < 25 * BUSY_MS / 1000
 
     using(lambda: opened(tmp_path, BUSY_MS), scenario)
 
@@ -197,7 +197,7 @@ def test_the_event_loop_runs_while_a_write_waits(tmp_path: Path) -> None:
                 await store.revision(Family.TRADES, BTC)
                 await asyncio.sleep(0.005)
                 turns += 1
-            assert turns >= 20
+            assert turns >= 5
 
     using(lambda: opened(tmp_path, BUSY_MS), scenario)
 

@@ -94,7 +94,7 @@ def test_a_lock_of_another_process_is_waited_for_and_then_reported(tmp_path: Pat
         with locked(tmp_path / FILE_NAME):
             began = time.monotonic()
             assert "locked" in await refused(store)
-            assert time.monotonic() - began < BUSY_MS / 1000 + 1
+            assert time.monotonic() - began < BUSY_MS / 1000 + 10
             with pytest.raises(StoreUnavailable):
                 await store.ping(write=True)
             assert await store.job("job-1") == job(1)

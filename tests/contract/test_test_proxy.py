@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.ports import free_ports
+from tests.support.patience import PATIENCE_S
 from tests.support.servers.proxy import Proxy
 
 _QUIET_SECONDS = 0.15
@@ -30,7 +31,7 @@ class _Server:
             thread.join(5)
 
     def wait_for(self, n_bytes: int) -> None:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while len(self.got) < n_bytes:
             assert time.monotonic() < deadline, f"only {len(self.got)} of {n_bytes} bytes came"
             time.sleep(0.005)
@@ -139,7 +140,7 @@ def test_stall_accepts_and_holds_what_is_sent(server: _Server, proxy: Proxy) -> 
             client.recv(1)
         assert not server.got
         proxy.resume()
-        client.settimeout(5)
+        client.settimeout(PATIENCE_S)
         assert _answer(client, b"") == b""
         server.wait_for(4)
         assert client.recv(4, socket.MSG_WAITALL) == b"held"
@@ -149,7 +150,7 @@ def test_a_stalled_connection_can_be_cut_and_its_data_never_arrive(server: _Serv
     proxy.stall()
     with _connect(proxy) as client:
         client.sendall(b"lost")
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while not proxy.connections:
             assert time.monotonic() < deadline
             time.sleep(0.005)

@@ -19,6 +19,7 @@ import sqlalchemy
 import sqlalchemy.exc
 from bson.decimal128 import Decimal128
 
+from tests.support.patience import PATIENCE_S
 from tests.support.servers.handle import Server
 from tests.support.servers.mongodb import MongoServer
 from tests.support.servers.mysql import MySqlServer
@@ -135,7 +136,7 @@ def test_no_server_outlives_a_killed_test_session(own_mysql_server: MySqlServer,
         assert session.stdout is not None
         pid = int(session.stdout.readline())
         session.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{pid}/exe").is_symlink() and _runs(pid):
         assert time.monotonic() < deadline, "the server outlived its session"
         time.sleep(0.02)

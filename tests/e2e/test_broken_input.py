@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from common.models.rows import Family
 from tests.support.messages import message
 from tests.support.system import running_system
 from tests.support.traffic import publish, trade, wait_stored
-
-pytestmark = pytest.mark.timeout(120)
 
 GOOD = 500
 BROKEN = {
@@ -58,7 +54,7 @@ def test_broken_messages_never_stop_the_flow(tmp_path: Path, stores: Mapping[str
             listed = system.get("/health/dead-letters?limit=100").json()["values"]
             return {item["reason"]: item for item in listed}
 
-        system.wait(lambda: set(BROKEN) <= set(by_reason()), 15, f"expected dead letters of {sorted(BROKEN)}")
+        system.wait(lambda: set(BROKEN) <= set(by_reason()), f"expected dead letters of {sorted(BROKEN)}")
         found = by_reason()
         assert found["invalid_symbol"]["field"] == "s"
         assert "passwd" in str(found["invalid_symbol"]["excerpt"])

@@ -11,7 +11,7 @@ from common.models.rows import Family
 from tests.support.system import running_system
 from tests.support.traffic import finish, replay, stored_rows, wait_stored
 
-pytestmark = [pytest.mark.recorded, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.recorded]
 
 TRADES = 21_313
 
@@ -26,7 +26,7 @@ def test_a_recorded_session_is_stored_exactly_once(
         books = stored_rows(system, Family.DEPTH)
         assert books > 1000
         finish(replay(system, file))
-        system.wait(lambda: 'event_type="trade"' in system.get("/metrics").text, 5)
+        system.wait(lambda: 'event_type="trade"' in system.get("/metrics").text)
         assert stored_rows(system, Family.TRADES) == TRADES
         assert stored_rows(system, Family.DEPTH) == books
         depth = system.get("/data/depth?pair=BTCUSDT").json()["data"]

@@ -36,7 +36,7 @@ def test_a_newcomer_sees_living_data_within_a_minute_and_again_after_a_stop(
                 f"/analysis/volume?pair={pair}&period=1d",
                 f"/analysis/trend?pair={pair}&period=1h",
             ):
-                system.wait(partial(has_values, system, path), 60, f"{path} has no values")
+                system.wait(partial(has_values, system, path), f"{path} has no values")
             for path in (
                 f"/data/depth?pair={pair}",
                 f"/analysis/spread?pair={pair}",
@@ -44,10 +44,10 @@ def test_a_newcomer_sees_living_data_within_a_minute_and_again_after_a_stop(
                 f"/analysis/seasonality?pair={pair}&period=1h",
                 f"/analysis/regime?pair={pair}&period=1d",
             ):
-                system.wait(partial(is_found, system, path), 60, f"{path} was not found")
+                system.wait(partial(is_found, system, path), f"{path} was not found")
         for path in ("/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h", "/analysis/market-overview"):
-            system.wait(partial(is_found, system, path), 60, f"{path} was not found")
+            system.wait(partial(is_found, system, path), f"{path} was not found")
         before = system.get("/data/candles?pair=BTCUSDT&period=1h&limit=3").json()["values"][0]
-    with running_system(state, feed="simulate", environment=stores, ready_within_s=10) as system:
+    with running_system(state, feed="simulate", environment=stores) as system:
         kept = system.get("/data/candles?pair=BTCUSDT&period=1h&limit=1000").json()["values"]
         assert before in kept

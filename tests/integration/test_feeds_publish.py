@@ -23,6 +23,7 @@ from common.errors import ConfigurationError, PayloadTooLarge
 from common.settings import Settings, load_settings
 from tests.support.feeds import lines, write_recording
 from tests.support.nats import MAX_PAYLOAD_BYTES, NatsServer, nats_server
+from tests.support.patience import PATIENCE_S
 from triggers.feeds.envelope import encode
 from triggers.feeds.publisher import Counts, open_publisher
 from triggers.stream import captures, ensure_stream
@@ -138,7 +139,7 @@ def test_a_feed_waits_for_a_server_that_is_not_there_yet(tmp_path: Path) -> None
         await asyncio.sleep(0.3)
         assert not publishing.done()
         await asyncio.to_thread(server.start)
-        assert (await asyncio.wait_for(publishing, 20)).acknowledged == 10
+        assert (await asyncio.wait_for(publishing, PATIENCE_S)).acknowledged == 10
 
     with nats_server(tmp_path, start=False) as server:
         asyncio.run(main(server))
@@ -154,7 +155,7 @@ def test_a_stream_that_vanished_is_made_again(server: NatsServer) -> None:
             await client.close()
             for message in trades(5, first=2):
                 await publisher.publish(*message)
-            await asyncio.wait_for(publisher.flush(), 20)
+            await asyncio.wait_for(publisher.flush(), PATIENCE_S)
         assert len((await stored(server))[0]) == 5
 
     asyncio.run(main())
@@ -169,7 +170,7 @@ def test_a_message_that_is_too_large_is_refused_and_the_next_one_goes_on(server:
                 await publisher.publish(b"1" * (MAX_PAYLOAD_BYTES - header + 1), "a")
             await publisher.publish(b"1" * (MAX_PAYLOAD_BYTES - header - 100), f"{0:036}")
             await publisher.publish(*trades(1)[0])
-            await asyncio.wait_for(publisher.flush(), 20)
+            await asyncio.wait_for(publisher.flush(), PATIENCE_S)
             assert (publisher.counts.published, publisher.counts.acknowledged) == (2, 2)
 
     asyncio.run(main())
@@ -183,7 +184,7 @@ def test_a_stream_that_refuses_ends_the_feed_with_its_reason(server: NatsServer)
         )
         await client.close()
         with pytest.raises(ConfigurationError, match="refused a message: message size exceeds maximum"):
-            await asyncio.wait_for(publish_all(settings_for(server), trades(20_000)), 20)
+            await asyncio.wait_for(publish_all(settings_for(server), trades(20_000)), PATIENCE_S)
 
     asyncio.run(main())
 
@@ -241,7 +242,7 @@ class Command:
 
     def until_live(self) -> dict[str, Any]:
         """Wait until the history is published; returns what the state folder says."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.communicate()[0]
             try:
@@ -256,12 +257,12 @@ class Command:
     def end(self, how: signal.Signals) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(how)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode
 
     def result(self) -> tuple[int, str]:
         """Wait for the end; returns exit status and output."""
-        output = self.process.communicate(timeout=60)[0]
+        output = self.process.communicate(timeout=PATIENCE_S)[0]
         return self.process.returncode, output
 
 

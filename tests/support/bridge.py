@@ -21,6 +21,7 @@ from nats.js.api import ConsumerInfo
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.nats import NatsServer, free_port
+from tests.support.patience import PATIENCE_S
 from tests.support.sink import HttpSink
 
 SUBJECT: Final = "binance.futures.websocket.data"
@@ -29,8 +30,6 @@ CONSUMER: Final = "petrosa-data-manager"
 DEAD_LETTERS: Final = "PETROSA_MARKET_DEAD_LETTERS"
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_READY_S: Final = 20.0
-_STOP_S: Final = 15.0
 _STEP_S: Final = 0.02
 _AT_ONCE: Final = 500
 
@@ -85,14 +84,14 @@ class BridgeProcess:
     def wait(self) -> int:
         """Wait for the process to end by itself and return its exit code."""
         assert self._process is not None
-        return self._process.wait(_STOP_S)
+        return self._process.wait(PATIENCE_S)
 
     def close(self) -> None:
         """End the process if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = _READY_S) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         """Wait until ``condition`` holds."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -180,7 +179,7 @@ def consumer_info(server: NatsServer) -> ConsumerInfo:
     return on(server, action)
 
 
-def wait_settled(server: NatsServer, seconds: float = 20.0) -> None:
+def wait_settled(server: NatsServer, seconds: float = PATIENCE_S) -> None:
     """Wait until the server has nothing left to deliver and nothing unsettled."""
     deadline = time.monotonic() + seconds
     while True:

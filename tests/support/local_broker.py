@@ -15,10 +15,9 @@ import yaml
 
 from infra.local.broker.plan import BrokerPlan, write_plan
 from tests.support.nats import free_port
+from tests.support.patience import PATIENCE_S
 
 NAMESPACE: Final = "petrosa-apps"
-_START_S: Final = 20.0
-_STOP_S: Final = 10.0
 _POLL_S: Final = 0.02
 
 Spec = Mapping[str, Any]
@@ -111,7 +110,7 @@ class LocalBroker:
         )
         self.wait_status("/readyz" if until_ready else "/healthz", 200)
 
-    def wait_status(self, path: str, status: int, *, within_s: float = _START_S) -> None:
+    def wait_status(self, path: str, status: int, *, within_s: float = PATIENCE_S) -> None:
         """Wait until a path is answered so."""
         deadline_s = time.monotonic() + within_s
         while self._status(path) != status:
@@ -129,7 +128,7 @@ class LocalBroker:
         if self._process is not None:
             self._process.send_signal(how)
             try:
-                status = self._process.wait(_STOP_S)
+                status = self._process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

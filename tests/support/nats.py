@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import IO, Final
 
 from tests.support import freezing
+from tests.support.patience import PATIENCE_S
 
 MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024
 # What the server logs when it silently loses core publishes; a test that bursts must not see it.
 DROPPED: Final = "Dropping messages"
 
-_START_SECONDS: Final = 15.0
-_STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
 
 _CONFIG: Final = """\
@@ -86,7 +85,7 @@ class NatsServer:
         self._process = subprocess.Popen(
             [nats_server_binary(), "-c", self._config], stdout=self._output, stderr=subprocess.STDOUT
         )
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + PATIENCE_S
         while self.log_text().count("Server is ready") == ready_before:
             assert self.running(), f"nats-server ended at start:\n{self.log_text()}"
             assert time.monotonic() < deadline, f"nats-server was not ready in time:\n{self.log_text()}"
@@ -121,7 +120,7 @@ class NatsServer:
         if self._process is not None:
             self._process.send_signal(how)
             try:
-                self._process.wait(_STOP_SECONDS)
+                self._process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

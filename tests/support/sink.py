@@ -13,9 +13,9 @@ import uvicorn
 
 from common.events import Event, from_http
 from tests.support.nats import free_port
+from tests.support.patience import PATIENCE_S
 
 _STEP_S: Final = 0.01
-_START_S: Final = 10.0
 
 
 class HttpSink:
@@ -54,7 +54,7 @@ class HttpSink:
         """Return how often each line was taken."""
         return Counter(self.lines())
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         """Wait until ``condition`` holds; it is asked again and again."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -78,7 +78,7 @@ class HttpSink:
         )
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + PATIENCE_S
         while not self._server.started:
             assert time.monotonic() < deadline, "the sink did not start"
             time.sleep(_STEP_S)

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import unquote
 
+from tests.support.patience import PATIENCE_S
+
 _POLL_S: Final = 0.01
 
 
@@ -81,7 +83,7 @@ class Subscribers:
         """Return the requests of a subscriber that carried the event of this id."""
         return [each for each in self.received(path) if each.attribute("id") == identity]
 
-    def wait_for(self, path: str, identity: str, count: int = 1, *, within_s: float = 15.0) -> list[Received]:
+    def wait_for(self, path: str, identity: str, count: int = 1, *, within_s: float = PATIENCE_S) -> list[Received]:
         """Return the requests with an event when there are ``count`` of them."""
         deadline_s = time.monotonic() + within_s
         while len(found := self.events(path, identity)) < count:

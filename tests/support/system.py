@@ -27,8 +27,8 @@ import httpx
 from infra.local.ports import free_ports
 from infra.local.runner.run_record import PartRecord, RunRecord, read_record
 from tests.support import freezing
+from tests.support.patience import PATIENCE_S
 
-STOP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _LOG_LINES_SHOWN: Final = 15
 
@@ -50,7 +50,7 @@ class System:
         self.state_dir = state_dir
         self.url = f"http://127.0.0.1:{http_port}"
         self.nats_url = settings.get("NATS_URL", f"nats://127.0.0.1:{settings['PETROSA_NATS_PORT']}")
-        self.client = httpx.Client(base_url=self.url, timeout=10)
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_S)
 
     @property
     def record(self) -> RunRecord:
@@ -87,16 +87,18 @@ class System:
         """Let a frozen part go on."""
         freezing.thaw(self._pid(part))
 
-    def wait_restarted(self, part: str, *, times: int = 1, within_s: float = 20) -> None:
+    def wait_restarted(self, part: str, *, times: int = 1) -> None:
         """Wait until a part has been started again so often and is ready."""
 
         def restarted() -> bool:
             now = self.part(part)
             return now.restarts >= times and now.state == "ready"
 
-        self.wait(restarted, within_s, f"{part} did not come back")
+        self.wait(restarted, f"{part} did not come back")
 
-    def wait(self, condition: Callable[[], bool], within_s: float = 20, otherwise: str = "it did not happen") -> None:
+    def wait(
+        self, condition: Callable[[], bool], otherwise: str = "it did not happen", *, within_s: float = PATIENCE_S
+    ) -> None:
         """Wait until a condition holds."""
         deadline_s = time.monotonic() + within_s
         while not condition():
@@ -128,7 +130,7 @@ class System:
         self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(STOP_SECONDS)
+        return self.process.wait(PATIENCE_S)
 
     def output(self) -> str:
         """Return what the runner has printed so far."""
@@ -152,7 +154,6 @@ def running_system(
     feed: str = "none",
     isolate: bool = False,
     environment: Mapping[str, str] | None = None,
-    ready_within_s: float = 60,
     http_port: int | None = None,
     nats_port: int | None = None,
 ) -> Iterator[System]:
@@ -164,7 +165,6 @@ def running_system(
         feed: ``none`` or ``simulate``.
         isolate: whether every function has a process of its own.
         environment: further settings.
-        ready_within_s: how long the start may take.
         http_port: a free one without it.
         nats_port: a free one without it.
     """
@@ -182,14 +182,14 @@ def running_system(
     command += ["--project", str(project)] if project else []
     with tempfile.NamedTemporaryFile(prefix="runner-", suffix=".log") as printed:
         process = subprocess.Popen(command, env=os.environ | settings, stdout=printed, stderr=subprocess.STDOUT)
-        yield from _until_ended(System(process, Path(printed.name), state_dir, http_port, settings), ready_within_s)
+        yield from _until_ended(System(process, Path(printed.name), state_dir, http_port, settings))
 
 
-def _until_ended(system: System, ready_within_s: float) -> Iterator[System]:
+def _until_ended(system: System) -> Iterator[System]:
     """Give a system when it is ready, and take it down: in order after a good test, by force after a failed one."""
     process = system.process
     try:
-        system.wait(system.is_ready, ready_within_s, "the system was not ready")
+        system.wait(system.is_ready, "the system was not ready")
         yield system
         if process.returncode is None:
             status = system.stop()

@@ -15,6 +15,7 @@ from common.models.rows import Family
 from common.settings import Settings
 from common.storage.open import open_market_store
 from common.storage.ports import MarketStore
+from tests.support.patience import PATIENCE_S
 from tests.support.system import System
 
 SUBJECT = "binance.futures.websocket.data"
@@ -63,7 +64,7 @@ def replay(system: System, *paths: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def finish(process: "subprocess.Popen[str]", within_s: float = 120) -> str:
+def finish(process: "subprocess.Popen[str]", within_s: float = 2 * PATIENCE_S) -> str:
     """Wait for a replay to end well and return what it printed."""
     output, _ = process.communicate(timeout=within_s)
     assert process.returncode == 0, output
@@ -91,7 +92,7 @@ def stored_rows(system: System, family: Family) -> int:
     return int(totals.get(family, 0))
 
 
-def wait_stored(system: System, family: Family, rows: int, *, within_s: float = 60) -> None:
+def wait_stored(system: System, family: Family, rows: int, *, within_s: float = PATIENCE_S) -> None:
     """Wait until so many rows are stored; fails at once when there are more."""
 
     def reached() -> bool:
@@ -102,4 +103,4 @@ def wait_stored(system: System, family: Family, rows: int, *, within_s: float = 
         assert now <= rows, f"{now} rows of {family} are stored, more than the {rows} that were published"
         return now == rows
 
-    system.wait(reached, within_s, f"not all {rows} rows of {family} were stored")
+    system.wait(reached, f"not all {rows} rows of {family} were stored", within_s=within_s)

@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import ConfigurationError, TemporaryError
 from common.settings import load_settings
+from tests.support.patience import PATIENCE_S
 from triggers.nats_bridge.connection import Connection
 
 INFO = b'INFO {"server_id":"x","version":"2.12.0","max_payload":1048576,"headers":true}\r\n'
@@ -39,7 +40,7 @@ def test_a_client_that_was_thrown_out_is_replaced() -> None:
         with pytest.raises(TemporaryError):
             connection.connected_client()
         running = asyncio.create_task(connection.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not (rude.connections == 3 and connection.is_connected):  # noqa: ASYNC110 - a counter
                 await asyncio.sleep(0.01)
         assert connection.connected_client().is_connected

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from common.models.dead_letters import Reason, dead_letter
 from common.settings import load_settings
+from tests.support.patience import PATIENCE_S
 from triggers.nats_bridge.batch import Batch, RejectedBatch
 from triggers.nats_bridge.limits import PROBE_MESSAGES, Limits, limits_of
 from triggers.nats_bridge.outbox import Outbox
@@ -50,7 +51,7 @@ class World:
         pass
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():  # noqa: ASYNC110 - the outbox tells nobody
                 await asyncio.sleep(0.005)
 

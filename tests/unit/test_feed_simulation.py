@@ -13,6 +13,7 @@ from common.errors import ConfigurationError, StateMismatch
 from common.timeframes import Timeframe
 from common.times import DAY_MS, HOUR_MS, MINUTE_MS, parse_instant
 from tests.support.feeds import MessageList
+from tests.support.patience import PATIENCE_S
 from triggers.feeds.simulate import Simulation, SimulationPlan
 from triggers.feeds.simulation_state import SimulationState
 
@@ -50,7 +51,7 @@ def run(
             elif until(sink):
                 stop.set()
 
-        await asyncio.wait_for(simulation.run(stop, told), 30)
+        await asyncio.wait_for(simulation.run(stop, told), PATIENCE_S)
 
     asyncio.run(main())
     return sink

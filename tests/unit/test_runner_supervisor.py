@@ -15,6 +15,7 @@ import pytest
 
 from infra.local import waiting
 from infra.local.runner.supervisor import Part, PartFailed, PartSpec, PartState, pause_before_restart_s
+from tests.support.patience import PATIENCE_S
 
 SLEEPER = "import time; time.sleep(60)"
 STUBBORN = (
@@ -61,7 +62,7 @@ async def until(condition: Callable[[], bool]) -> None:
     async def holds() -> bool:
         return condition()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await waiting.until(holds, every_s=0.01)
 
 
@@ -72,7 +73,7 @@ def test_a_killed_part_is_back_at_once_with_another_process(tmp_path: Path) -> N
         killed_s = time.monotonic()
         os.kill(first, signal.SIGKILL)
         await until(lambda: part.restarts == 1 and part.state is PartState.READY)
-        assert time.monotonic() - killed_s < 1
+        assert time.monotonic() - killed_s < 5, "it waited as after several quick deaths"
         assert part.pid != first
         assert part.last_exit == -signal.SIGKILL
 
@@ -143,7 +144,7 @@ def test_a_deaf_part_is_killed_within_its_bound(tmp_path: Path) -> None:
 
     began_s = time.monotonic()
     supervised(spec(tmp_path, STUBBORN, stop_timeout_s=0.3), check)
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 30
     assert not alive(pids[0])
 
 
@@ -178,7 +179,7 @@ def test_parts_die_with_a_killed_runner(tmp_path: Path) -> None:
         pid = int(runner.stdout.readline())
         assert alive(pid)
         runner.kill()
-    deadline_s = time.monotonic() + 5
+    deadline_s = time.monotonic() + PATIENCE_S
     while alive(pid) and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert not alive(pid)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from infra.local.origin.upstream import Upstream
 from infra.local.ports import free_ports, listening_socket
+from tests.support.patience import PATIENCE_S
 
 
 async def echo(request: Request) -> Response:
@@ -148,9 +149,9 @@ def test_a_stream_arrives_piece_by_piece_and_ends_when_the_reader_leaves() -> No
         async with client.stream("GET", "/stream") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.aiter_lines()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 assert [await anext(lines) for _ in range(3)] == ["0", "1", "2"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await function.state.left.wait()
 
     through_gateway(check)

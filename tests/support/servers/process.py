@@ -11,9 +11,8 @@ from typing import Final
 
 import infra.local.runner.tether
 from tests.support import freezing
+from tests.support.patience import PATIENCE_S
 
-_START_SECONDS: Final = 60.0
-_STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
 
 
@@ -60,7 +59,7 @@ class ServerProcess:
             raise
 
     def _wait_ready(self, ready_before: int) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + PATIENCE_S
         while self.log_text().count(self._ready) == ready_before:
             assert self.pid is not None, f"the server ended at start:\n{self.log_text()}"
             assert time.monotonic() < deadline, f"the server was not ready in time:\n{self.log_text()}"
@@ -72,7 +71,7 @@ class ServerProcess:
             self._process.send_signal(signal.SIGTERM)
             self._process.send_signal(signal.SIGCONT)  # a frozen process takes no other signal
             try:
-                self._process.wait(_STOP_SECONDS)
+                self._process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.kill()
 
