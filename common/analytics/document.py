@@ -8,12 +8,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from common.analytics.metrics import Metric
+from common.analytics.declaration import Field, Kind, Metric
 from common.storage.ports import AnalyticsDocument
 from common.timeframes import Timeframe
 from common.times import to_iso
+
+# What every document says besides its own fields.
+BASIS: Final = (
+    Field("timestamp", "UTC", "When it was computed.", shape=Kind.TEXT, always=True),
+    Field("as_of", "UTC", "The instant that it is about: nothing later went in.", shape=Kind.TEXT, always=True),
+    Field(
+        "data_until", "UTC", "Close of the newest candle, or time of the newest book, that went in.", shape=Kind.TEXT
+    ),
+    Field("rows_used", "rows", "How many candles or books went in.", shape=Kind.INTEGER),
+    Field("warmup_complete", "", "Whether recursive averages had forgotten their start.", shape=Kind.FLAG),
+)
 
 # What a calculator may put into a field. Whole numbers (counts, lags) stay numbers, floats become strings.
 Value = float | int | str | bool | None | Mapping[Any, Any] | Sequence[Any]

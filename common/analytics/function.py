@@ -6,16 +6,16 @@ error, and is counted and logged.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import Counter, Histogram
 from pydantic_core import to_json
 
+from common.analytics.declaration import Metric
 from common.analytics.document import Result, document_of
-from common.analytics.metrics import Metric
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
 from common.events.envelope import Event
@@ -39,7 +39,7 @@ MAX_TOLD_BYTES: Final = 56 * 1024
 Inputs = TypeVar("Inputs")
 
 # Reads just what a calculator needs, or tells why there can be no document.
-Load = Callable[[MarketStore, AnalyticsRequested], Awaitable[Inputs | Missing]]
+Load = Callable[[MarketStore, Metric, AnalyticsRequested], Coroutine[Any, Any, Inputs | Missing]]
 # The calculator: pure; one result for each document.
 Compute = Callable[[Inputs], Sequence[Result]]
 
@@ -82,7 +82,13 @@ async def open_surroundings(context: Context) -> AsyncIterator[Surroundings]:
 
 @dataclass(frozen=True, slots=True)
 class Calculation(Generic[Inputs]):
-    """A metric, where its inputs come from, and its calculator."""
+    """A calculator: its declaration, how its inputs are read, and what it makes of them.
+
+    Attributes:
+        metric: the declaration.
+        load: reads the inputs of a request; ``load_history`` where they are the candles of the metric's window.
+        compute: turns the inputs into results.
+    """
 
     metric: Metric
     load: Load[Inputs]
@@ -108,7 +114,7 @@ class Calculation(Generic[Inputs]):
             StoreUnavailable: nothing was stored; the request has to come again.
         """
         with self._timed("load"):
-            inputs = await self.load(surroundings.market, request)
+            inputs = await self.load(surroundings.market, self.metric, request)
         if isinstance(inputs, Missing):
             self._count_missing(inputs, request)
             return []
@@ -144,15 +150,8 @@ class Calculation(Generic[Inputs]):
         SECONDS.labels(self.metric.name, part).observe(time.perf_counter() - started)
 
 
-def calculator_function(metric: Metric, *, load: Load[Inputs], compute: Compute[Inputs]) -> HttpTarget:
-    """Return the functions-framework target of a calculator, named as its metric.
-
-    Args:
-        metric: what is computed.
-        load: reads the inputs.
-        compute: turns the inputs into results.
-    """
-    calculation = Calculation(metric, load, compute)
+def calculator_function(calculation: Calculation[Inputs]) -> HttpTarget:
+    """Return the functions-framework target of a calculator, named as its metric."""
 
     async def target(event: Event, surroundings: Surroundings) -> Event | None:
         documents = await calculation.run(calculation.decode(event), surroundings)
@@ -161,7 +160,7 @@ def calculator_function(metric: Metric, *, load: Load[Inputs], compute: Compute[
             await surroundings.context.sink.emit(further)
         return told[0] if told else None
 
-    target.__name__ = target.__qualname__ = metric.name
+    target.__name__ = target.__qualname__ = calculation.metric.name
     return event_function(resources=open_surroundings)(target)
 
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from common.analytics.declaration import CONVERGED_BARS, Metric
 from common.analytics.document import Basis
-from common.analytics.metrics import CONVERGED_BARS, Metric
 from common.events.requests import AnalyticsRequested
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import MINUTE_MS
 
-# The newest candle may still be on its way, and one may be missing; a series that ends earlier than two bars before
+# The newest candle may still be on its way, and one may be missing; a history that ends earlier than two bars before
 # the instant (half an hour for the short ones) says nothing about it.
 _STALE_BARS: Final = 2
 _STALE_AT_LEAST_MS: Final = 30 * MINUTE_MS
@@ -31,7 +31,7 @@ class Missing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class BarWindow:
     """Slots of one timeframe that had closed by an instant.
 
     Attributes:
@@ -63,11 +63,11 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class History:
     """The candles of one pair in a window; ascending, not empty."""
 
     symbol: str
-    window: Window
+    window: BarWindow
     candles: CandleColumns
 
     @property
@@ -93,13 +93,13 @@ class Series:
         )
 
 
-def window_of(metric: Metric, timeframe: Timeframe, as_of_ms: int) -> Window:
+def window_of(metric: Metric, timeframe: Timeframe, as_of_ms: int) -> BarWindow:
     """Return the window of a metric that ends at an instant."""
     bars = metric.bars(timeframe)
-    return Window(timeframe, as_of_ms, bars, max(bars, CONVERGED_BARS))
+    return BarWindow(timeframe, as_of_ms, bars, max(bars, CONVERGED_BARS))
 
 
-async def load_series(store: MarketStore, metric: Metric, request: AnalyticsRequested) -> Series | Missing:
+async def load_history(store: MarketStore, metric: Metric, request: AnalyticsRequested) -> History | Missing:
     """Read the candles of a metric's window.
 
     Args:
@@ -108,17 +108,17 @@ async def load_series(store: MarketStore, metric: Metric, request: AnalyticsRequ
         request: which pair and timeframe, and the instant that the document is about.
 
     Returns:
-        The series, or why there can be no document: fewer rows in the window than the metric needs, or a newest
+        The history, or why there can be no document: fewer rows in the window than the metric needs, or a newest
         candle that had closed too long before the instant.
 
     Raises:
         InvalidEvent: the request names no timeframe, or several pairs.
     """
     window = window_of(metric, request.one_timeframe(), request.as_of_ms)
-    return await load_window(store, request.one_symbol(), window, metric.minimum_rows)
+    return await load_bars(store, request.one_symbol(), window, metric.minimum_rows)
 
 
-async def load_window(store: MarketStore, symbol: str, window: Window, minimum_rows: int) -> Series | Missing:
+async def load_bars(store: MarketStore, symbol: str, window: BarWindow, minimum_rows: int) -> History | Missing:
     """Read the candles of a pair in a window.
 
     Args:
@@ -128,15 +128,15 @@ async def load_window(store: MarketStore, symbol: str, window: Window, minimum_r
         minimum_rows: fewest of them that the window itself must hold.
 
     Returns:
-        The series, or why it does not suffice, as ``load_series``.
+        The history, or why it does not suffice, as ``load_history``.
     """
     candles = await store.candle_columns(
         symbol, window.timeframe, end_ms=window.as_of_ms, start_ms=window.loaded_from_ms, bars=window.loaded_bars
     )
     if len(candles) == 0:
         return Missing.TOO_FEW_ROWS
-    series = Series(symbol, window, candles)
+    history = History(symbol, window, candles)
     oldest_ms = window.as_of_ms - max(_STALE_BARS * window.timeframe.duration_ms, _STALE_AT_LEAST_MS)
-    if series.data_until_ms < oldest_ms:
+    if history.data_until_ms < oldest_ms:
         return Missing.STALE
-    return series if series.window_rows >= minimum_rows else Missing.TOO_FEW_ROWS
+    return history if history.window_rows >= minimum_rows else Missing.TOO_FEW_ROWS

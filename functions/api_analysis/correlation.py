@@ -6,24 +6,24 @@ from statistics import fmean
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query
-from pydantic import Field
+from pydantic import Field, create_model
 
-from common.analytics import metrics
-from common.analytics.metrics import CORRELATION, CORRELATION_MATRIX, MARKET
+from common.analytics.calculators.correlation import CORRELATION, CORRELATION_MATRIX
+from common.analytics.declaration import MARKET, Record, collection_name
+from common.analytics.declaration import Field as Declared
+from common.analytics.document import BASIS
 from common.errors import NotFound
 from common.host.api import JsonResponse
 from common.host.parameters import Limit, Period, SpanQuery, one_of
 from common.storage.ports import AnalyticsDocument, Window
 from common.times import to_iso
 from functions.api_analysis.explanation import explained
-from functions.api_analysis.models import Answer, Explanation
+from functions.api_analysis.models import Answer, Explanation, fields_of, record_model
 from functions.api_analysis.pairs import Pairs
-from functions.api_analysis.reader import AnalysisReader
+from functions.api_analysis.reader import AnalysisReader, basis_of
 
 METHOD: Final = "pearson"
-COLLECTION: Final = f"analytics_{CORRELATION_MATRIX}"
 
-Matrix = dict[str, dict[str, str | None]]
 Document = Mapping[str, Any]
 
 
@@ -41,53 +41,6 @@ class CorrelationQuery(SpanQuery):
     explain: bool = Field(default=False, description="Add what the matrix was computed from.")
 
 
-class Cointegration(Answer):
-    """Engle-Granger test of a pair on the benchmark, in logarithms of prices."""
-
-    beta: str | None
-    adf_t: str | None
-    p_value: str | None
-    half_life_bars: str | None
-
-
-class BesideBenchmark(Answer):
-    """How a pair moves beside the benchmark."""
-
-    rolling_correlation: str | None = Field(description="Over 30 days.")
-    cross_correlation_lag: int | None = Field(description="Bars; positive when the pair follows the benchmark.")
-    cross_correlation_at_lag: str | None
-    volatility_correlation: str | None
-    correlation_stability: str | None = Field(description="0 (changes a lot) to 1 (constant).")
-    cointegration: Cointegration | None
-
-
-class Breadth(Answer):
-    """Which share of the pairs of the stored matrix takes part in a move."""
-
-    above_sma20: str | None
-    above_sma50: str | None
-    advance_decline: str | None
-
-
-class Market(Answer):
-    """What all pairs of the stored matrix have in common."""
-
-    market_breadth: Breadth | None
-    first_component_share: str | None
-
-
-class MatrixValue(Answer):
-    """One matrix of the history."""
-
-    timestamp: str
-    as_of: str
-    data_until: str | None
-    rows_used: int | None
-    warmup_complete: bool | None
-    correlation_matrix: Matrix
-    market: Market
-
-
 class CorrelationMetadata(Answer):
     """Where the matrix comes from."""
 
@@ -101,7 +54,7 @@ class CorrelationMetadata(Answer):
     collection: str
 
 
-class CorrelationAnswer(Answer):
+class CorrelationBase(Answer):
     """Correlation of some pairs. What is not known of a pair is null."""
 
     pairs: list[str]
@@ -109,12 +62,29 @@ class CorrelationAnswer(Answer):
     metric: str
     method: str
     window: str
-    correlation_matrix: Matrix
-    details: dict[str, BesideBenchmark | None]
-    market: Market
-    values: list[MatrixValue] | None = Field(default=None, description="History, when asked for by limit.")
     metadata: CorrelationMetadata
     explain: Explanation | None = None
+
+
+# A pair's row of the matrix stands in the matrix, and not in its details once more.
+BESIDE_BENCHMARK: Final = Record(
+    "BesideBenchmark",
+    "How a pair moves beside the benchmark.",
+    tuple(field for field in CORRELATION.fields if field.name != "correlation_matrix"),
+)
+MATRIX, *_in_common = CORRELATION_MATRIX.fields
+IN_COMMON: Final = Record("Market", "What all pairs of the stored matrix have in common.", tuple(_in_common))
+WHOLE: Final = (
+    MATRIX._replace(says="Cells of the pairs asked for.", always=True),
+    Declared("market", "", IN_COMMON.says, shape=IN_COMMON, always=True),
+)
+MATRIX_VALUE: Final = Record("MatrixValue", "One matrix of the history.", (*BASIS, *WHOLE))
+_ANSWER: Final[dict[str, Any]] = {
+    **fields_of(WHOLE),
+    "details": (dict[str, record_model(BESIDE_BENCHMARK) | None], Field(description=BESIDE_BENCHMARK.says)),  # type: ignore[misc] # made at run time
+    "values": (list[record_model(MATRIX_VALUE)] | None, Field(None, description="History, when asked for by limit.")),  # type: ignore[misc]
+}
+CorrelationAnswer: Final = create_model("CorrelationAnswer", __base__=CorrelationBase, **_ANSWER)
 
 
 def add_correlation(api: FastAPI, reader: AnalysisReader) -> None:
@@ -127,7 +97,7 @@ def add_correlation(api: FastAPI, reader: AnalysisReader) -> None:
         "/analysis/correlation",
         read,
         name="correlation",
-        summary="Correlation of pairs with each other and with the benchmark",
+        summary=CORRELATION.says,
         response_model=CorrelationAnswer,
         responses={404: {"description": "There is no matrix in the span that was asked for, or none of its pairs."}},
     )
@@ -139,8 +109,10 @@ async def correlation(reader: AnalysisReader, query: CorrelationQuery) -> dict[s
     Raises:
         NotFound: there is no matrix, or none of the pairs is in it.
     """
-    document = await reader.newest(MARKET, CORRELATION_MATRIX, query.period, start_ms=query.start, end_ms=query.end)
-    matrix: Document = {} if document is None else _body(document)["matrix"]
+    document = await reader.newest(
+        MARKET, CORRELATION_MATRIX.name, query.period, start_ms=query.start, end_ms=query.end
+    )
+    matrix: Document = {} if document is None else _body(document)[MATRIX.key]
     if document is None or not matrix.keys() & set(query.pairs):
         raise NotFound(f"No correlation data available for {', '.join(query.pairs)} {query.period}")
     details = await _details(reader, query, document.as_of_ms)
@@ -160,7 +132,7 @@ async def correlation(reader: AnalysisReader, query: CorrelationQuery) -> dict[s
             "as_of": to_iso(document.as_of_ms),
             **{name: _body(document).get(name) for name in ("data_until", "rows_used", "warmup_complete")},
             "benchmark": _body(document).get("metadata", {}).get("parameters", {}).get("benchmark"),
-            "collection": COLLECTION,
+            "collection": collection_name(MARKET, document.metric),
         },
         **({"explain": explained(document, [*matrix])} if query.explain else {}),
     }
@@ -177,7 +149,7 @@ async def _details(
     """Return the documents of the pairs that were computed together with the matrix."""
     found = await asyncio.gather(
         *(
-            reader.newest(pair, metrics.CORRELATION.name, query.period, start_ms=as_of_ms, end_ms=as_of_ms + 1)
+            reader.newest(pair, CORRELATION.name, query.period, start_ms=as_of_ms, end_ms=as_of_ms + 1)
             for pair in query.pairs
         )
     )
@@ -188,19 +160,15 @@ async def _history(reader: AnalysisReader, query: CorrelationQuery) -> dict[str,
     if query.limit is None:
         return {}
     window = Window(query.start, reader.end_ms(query.end), query.limit, order="desc")
-    documents = await reader.documents(MARKET, CORRELATION_MATRIX, query.period, window)
+    documents = await reader.documents(MARKET, CORRELATION_MATRIX.name, query.period, window)
     return {"values": [_matrix_value(document, query.pairs) for document in documents]}
 
 
 def _matrix_value(document: AnalyticsDocument, pairs: Sequence[str]) -> dict[str, object]:
     body = _body(document)
     return {
-        "timestamp": to_iso(document.computed_at_ms),
-        "as_of": to_iso(document.as_of_ms),
-        "data_until": body.get("data_until"),
-        "rows_used": body.get("rows_used"),
-        "warmup_complete": body.get("warmup_complete"),
-        "correlation_matrix": restricted(body.get("matrix", {}), pairs),
+        **basis_of(document),
+        "correlation_matrix": restricted(body.get(MATRIX.key, {}), pairs),
         "market": _market(body),
     }
 
@@ -208,11 +176,11 @@ def _matrix_value(document: AnalyticsDocument, pairs: Sequence[str]) -> dict[str
 def _detail(document: AnalyticsDocument | None) -> dict[str, object] | None:
     if document is None:
         return None
-    return {name: document.body.get(name) for name in BesideBenchmark.model_fields}
+    return {field.name: document.body.get(field.key) for field in BESIDE_BENCHMARK.fields}
 
 
 def _market(body: Document) -> dict[str, object]:
-    return {name: body.get(name) for name in Market.model_fields}
+    return {field.name: body.get(field.key) for field in IN_COMMON.fields}
 
 
 def _completeness(documents: Iterable[AnalyticsDocument | None]) -> float | None:

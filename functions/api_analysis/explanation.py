@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from common.analytics.lineage import input_datasets, output_dataset
+from common.analytics.declaration import collection_name
+from common.analytics.metrics import DOCUMENTS
 from common.storage.ports import AnalyticsDocument
 
 
@@ -16,7 +17,8 @@ def explained(document: AnalyticsDocument, symbols: Sequence[str] = ()) -> dict[
     """
     body = document.body
     metadata: Any = body.get("metadata", {})
-    inputs = input_datasets(document.metric, symbols or [document.symbol], document.timeframe)
+    metric = DOCUMENTS[document.metric]
+    inputs = metric.input_datasets(symbols or [document.symbol], document.timeframe)
     return {
         "inputs": inputs,
         "window": metadata.get("window"),
@@ -27,9 +29,9 @@ def explained(document: AnalyticsDocument, symbols: Sequence[str] = ()) -> dict[
         "warmup_complete": body.get("warmup_complete"),
         "lineage": [
             {
-                "dataset_id": output_dataset(document.metric, document.symbol),
+                "dataset_id": collection_name(document.symbol, document.metric),
                 "source_dataset_id": source,
-                "transformation": f"{document.metric}_calculator",
+                "transformation": metric.transformation,
             }
             for source in inputs
         ],

@@ -1,13 +1,16 @@
-"""Query parameters and answers under ``/analysis``, as models made of a listing's declaration.
+"""Query parameters and answers under ``/analysis``, as models made of the declarations of the metrics.
 
 Numbers of the metrics are decimal strings, null when they could not be computed; a zero is a value.
 """
 
-from typing import Annotated, Any, Final
+from functools import cache
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from common.analytics.metrics import Scope
+from common.analytics.declaration import Field as Declared
+from common.analytics.declaration import Kind, ListOf, MapOf, Metric, Record, Scope, Shape
+from common.analytics.document import BASIS
 from common.host.parameters import (
     Limit,
     Offset,
@@ -20,7 +23,6 @@ from common.host.parameters import (
     SpanQuery,
     one_of,
 )
-from functions.api_analysis.listings import Listing
 
 DEFAULT_LIMIT: Final = 10
 
@@ -70,16 +72,6 @@ class Answer(BaseModel):
     """What the models of answers share: an answer holds these keys and no others."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class Value(Answer):
-    """What every document says besides its numbers."""
-
-    timestamp: str = Field(description="When it was computed.")
-    as_of: str = Field(description="The instant that it is about: nothing later went in.")
-    data_until: str | None = Field(description="Close of the newest candle, or time of the newest book, that went in.")
-    rows_used: int | None
-    warmup_complete: bool | None = Field(description="Whether recursive averages had forgotten their start.")
 
 
 class Metadata(Answer):
@@ -150,52 +142,95 @@ class SingleAnswer(Answer):
     explain: Explanation | None = Field(default=None, description="Of the newest document, when asked for.")
 
 
-def listing_query(listing: Listing) -> type[ListingQuery]:
+def listing_query(metric: Metric) -> type[ListingQuery]:
     """Return the parameters of a route that lists documents."""
-    return create_model(f"{_name(listing)}Query", __base__=ListingQuery, **_selection(listing))
+    return create_model(f"{_name(metric)}Query", __base__=ListingQuery, **_selection(metric))
 
 
-def single_query(single: Listing) -> type[SingleQuery]:
+def single_query(metric: Metric) -> type[SingleQuery]:
     """Return the parameters of a route that serves the newest document."""
-    base = SeriesQuery if single.metric.scope is Scope.SERIES else SingleQuery
-    return create_model(f"{_name(single)}Query", __base__=base, **_selection(single))
+    base = SeriesQuery if metric.scope is Scope.SERIES else SingleQuery
+    return create_model(f"{_name(metric)}Query", __base__=base, **_selection(metric))
 
 
-def listing_answer(listing: Listing) -> type[ListingAnswer]:
+def listing_answer(metric: Metric) -> type[ListingAnswer]:
     """Return the answer of a route that lists documents."""
-    value = _value(listing)
-    return create_model(f"{_name(listing)}Answer", __base__=ListingAnswer, values=(list[value], ...))  # type: ignore[valid-type]
+    value = value_model(metric)
+    return create_model(f"{_name(metric)}Answer", __base__=ListingAnswer, values=(list[value], ...))  # type: ignore[valid-type]
 
 
-def single_answer(single: Listing) -> type[SingleAnswer]:
+def single_answer(metric: Metric) -> type[SingleAnswer]:
     """Return the answer of a route that serves the newest document."""
-    value = _value(single)
+    value = value_model(metric)
     history: Any = (list[value] | None, SingleAnswer.model_fields["values"])  # type: ignore[valid-type]
-    return create_model(f"{_name(single)}Answer", __base__=SingleAnswer, data=(value, ...), values=history)
+    return create_model(f"{_name(metric)}Answer", __base__=SingleAnswer, data=(value, ...), values=history)
 
 
-def _selection(listing: Listing) -> dict[str, Any]:
-    """The parameters that only accept what a listing declares."""
+def value_model(metric: Metric) -> type[Answer]:
+    """Return one value of a metric: what every document says, and its own fields, any of which may be left out."""
+    own = {field.name: (_type(field), _described(field, default=None)) for field in metric.fields}
+    return _model(f"{_name(metric)}Value", metric.says, {**fields_of(BASIS), **own})
+
+
+@cache
+def record_model(record: Record) -> type[Answer]:
+    """Return the model of an object that stands in a field."""
+    return _model(record.name, record.says, fields_of(record.fields))
+
+
+def fields_of(declared: tuple[Declared, ...]) -> dict[str, Any]:
+    """Return declared fields as those of a model, all of which are there."""
+    return {field.name: (_type(field), _described(field)) for field in declared}
+
+
+def _model(name: str, says: str, fields: dict[str, Any]) -> type[Answer]:
+    return create_model(name, __base__=Answer, __doc__=says, **fields)
+
+
+def _described(field: Declared, default: Any = ...) -> Any:
+    """What a field says, with its unit, in the OpenAPI document."""
+    keys = f" By {field.shape.keys}." if isinstance(field.shape, MapOf) else ""
+    unit = f" Unit: {field.unit}." if field.unit else ""
+    extra: dict[str, Any] = {key: text for key, text in (("x-unit", field.unit), ("x-formula", field.formula)) if text}
+    return Field(default=default, description=f"{field.says}{keys}{unit}", json_schema_extra=extra or None)
+
+
+def _type(field: Declared) -> Any:
+    plain: Any = Literal[field.values] if field.values else _shape(field.shape)
+    return plain if field.always else plain | None
+
+
+_PLAIN: Final = {Kind.DECIMAL: str, Kind.TEXT: str, Kind.INTEGER: int, Kind.FLAG: bool}
+
+
+def _shape(shape: Shape) -> Any:
+    if isinstance(shape, Kind):
+        return _PLAIN[shape]
+    if isinstance(shape, Record):
+        return record_model(shape)
+    if isinstance(shape, ListOf):
+        return list[_shape(shape.item)]  # type: ignore[misc] # made at run time
+    item = _shape(shape.item) | None if shape.item is Kind.DECIMAL else _shape(shape.item)
+    return dict[str, item]  # type: ignore[valid-type] # made at run time
+
+
+def _selection(metric: Metric) -> dict[str, Any]:
+    """The parameters that only accept what a metric declares."""
     method = Field(
         default=None,
         description="Serve this field alone; without it, all of them.",
-        json_schema_extra={"enum": [*listing.methods]},
+        json_schema_extra={"enum": [*metric.methods]},
     )
     window = Field(
-        default=listing.windows[0],
+        default=metric.windows[0],
         description="Name of the window that was computed.",
-        json_schema_extra={"enum": [*listing.windows]},
+        json_schema_extra={"enum": [*metric.windows]},
     )
     return {
-        "method": (Annotated[str | None, one_of(listing.methods)], method),
-        "window": (Annotated[str, one_of(listing.windows)], window),
+        "method": (Annotated[str | None, one_of(metric.methods)], method),
+        "window": (Annotated[str, one_of(metric.windows)], window),
     }
 
 
-def _value(listing: Listing) -> type[Value]:
-    fields: dict[str, Any] = {name: (listing.types.get(name, str | None), None) for name in listing.fields}
-    return create_model(f"{_name(listing)}Value", __base__=Value, **fields)
-
-
-def _name(listing: Listing) -> str:
-    return listing.metric.name.title().replace("_", "")
+def _name(metric: Metric) -> str:
+    return metric.name.title().replace("_", "")

@@ -9,7 +9,10 @@ from fastapi import FastAPI
 from fastapi import Query as QueryParameters
 from pydantic import Field
 
-from common.analytics import metrics
+from common.analytics.calculators.regime import REGIME
+from common.analytics.calculators.trend import TREND
+from common.analytics.calculators.volatility import VOLATILITY
+from common.analytics.calculators.volume import VOLUME
 from common.host.api import JsonResponse
 from common.host.parameters import Offset, Pagination, Period, Query, pagination
 from common.storage.ports import AnalyticsDocument, Order
@@ -21,7 +24,7 @@ from functions.api_analysis.pairs import Pairs
 from functions.api_analysis.reader import AnalysisReader
 
 DEFAULT_PAIRS: Final = ("BTCUSDT", "ETHUSDT")
-METRICS: Final = (metrics.VOLATILITY.name, metrics.VOLUME.name, metrics.TREND.name, metrics.REGIME.name)
+METRICS: Final = (VOLATILITY.name, VOLUME.name, TREND.name, REGIME.name)
 
 SortBy = Literal["symbol", "volatility", "volume", "trend"]
 

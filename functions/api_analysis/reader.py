@@ -1,16 +1,16 @@
 """Reads computed documents and shapes them as the routes show them."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from common.analytics.lineage import output_dataset
+from common.analytics.declaration import Field, Metric, collection_name
+from common.analytics.document import BASIS
 from common.clock import Clock
 from common.errors import NotFound
 from common.host.parameters import pagination
 from common.storage.ports import AnalyticsDocument, AnalyticsStore, Window
 from common.times import to_iso
 from functions.api_analysis.explanation import explained
-from functions.api_analysis.listings import Listing
 from functions.api_analysis.models import ListingQuery, Selection, SeriesQuery, SingleQuery
 
 
@@ -27,56 +27,56 @@ class AnalysisReader:
         self._store = store
         self._clock = clock
 
-    async def listing(self, listing: Listing, query: ListingQuery) -> dict[str, object]:
+    async def listing(self, metric: Metric, query: ListingQuery) -> dict[str, object]:
         """Return documents of one pair and timeframe."""
-        name = listing.metric.name
+        name = metric.name
         series = (query.pair, name, query.period)
         window = Window(query.start, self.end_ms(query.end), query.limit, query.offset, query.sort_order)
-        documents, history = await self._history(series, window, listing.fields_of(query.method))
+        documents, history = await self._history(series, window, metric.fields_of(query.method))
         newest = await self._store.documents(*series, Window(limit=1))
         shown = max(documents, key=lambda document: document.as_of_ms, default=None)
         return {
-            **_head(listing, query, query.period),
+            **_head(metric, query, query.period),
             **history,
             "metadata": {
                 "data_completeness": None if shown is None else _completeness(shown),
                 "last_updated": to_iso(newest[0].computed_at_ms) if newest else None,
-                "collection": output_dataset(name, query.pair),
+                "collection": collection_name(query.pair, name),
                 "records_returned": len(documents),
             },
             **_explanation(shown, query),
         }
 
-    async def single(self, single: Listing, query: SingleQuery) -> dict[str, object]:
+    async def single(self, metric: Metric, query: SingleQuery) -> dict[str, object]:
         """Return the newest document of a pair, and those before it when the query asks for history.
 
         Raises:
             NotFound: there is none in the span that was asked for.
         """
-        name = single.metric.name
+        name = metric.name
         period = query.period if isinstance(query, SeriesQuery) else None
         series = (query.pair, name, period)
         window = Window(query.start, self.end_ms(query.end), query.history_limit, query.offset, query.sort_order)
         document = await self.newest(*series, start_ms=query.start, end_ms=query.end)
         if document is None:
             raise NotFound(f"No {name} data available for {' '.join(filter(None, (query.pair, period)))}")
-        fields = single.fields_of(query.method)
+        fields = metric.fields_of(query.method)
         _, history = await self._history(series, window, fields) if query.asks_for_history else ([document], {})
         return {
-            **_head(single, query, period),
+            **_head(metric, query, period),
             "data": _value(document, fields),
             **history,
             "metadata": {
                 "timestamp": to_iso(document.computed_at_ms),
                 "source": self._store.name,
-                "collection": output_dataset(name, query.pair),
+                "collection": collection_name(query.pair, name),
                 "data_completeness": _completeness(document),
             },
             **_explanation(document, query),
         }
 
     async def _history(
-        self, series: tuple[str, str, str | None], window: Window, fields: Mapping[str, str]
+        self, series: tuple[str, str, str | None], window: Window, fields: Sequence[Field]
     ) -> tuple[list[AnalyticsDocument], dict[str, object]]:
         """Return the documents of a window, and the part of an answer that shows them."""
         documents = await self._store.documents(*series, window)
@@ -107,27 +107,25 @@ class AnalysisReader:
         return self.now_ms() + 1 if asked_ms is None else asked_ms
 
 
-def _head(listing: Listing, query: Selection, period: str | None) -> dict[str, object]:
+def basis_of(document: AnalyticsDocument) -> dict[str, object]:
+    """Return what every document says besides its own fields."""
+    times = {"timestamp": to_iso(document.computed_at_ms), "as_of": to_iso(document.as_of_ms)}
+    return {field.name: document.body.get(field.key) for field in BASIS} | times
+
+
+def _head(metric: Metric, query: Selection, period: str | None) -> dict[str, object]:
     """Return what an answer is about."""
     head = {"pair": query.pair} if period is None else {"pair": query.pair, "period": period}
     return {
         **head,
-        "metric": listing.metric.name,
-        "method": query.method or listing.metric.method,
+        "metric": metric.name,
+        "method": query.method or metric.method,
         "window": query.window,
     }
 
 
-def _value(document: AnalyticsDocument, fields: Mapping[str, str]) -> dict[str, object]:
-    body = document.body
-    return {
-        "timestamp": to_iso(document.computed_at_ms),
-        "as_of": to_iso(document.as_of_ms),
-        "data_until": body.get("data_until"),
-        "rows_used": body.get("rows_used"),
-        "warmup_complete": body.get("warmup_complete"),
-        **{key: body.get(stored) for key, stored in fields.items()},
-    }
+def _value(document: AnalyticsDocument, fields: Sequence[Field]) -> dict[str, object]:
+    return {**basis_of(document), **{field.name: document.body.get(field.key) for field in fields}}
 
 
 def _completeness(document: AnalyticsDocument) -> object:

@@ -1,54 +1,29 @@
 """``/analysis/regime``: the regime of the rules, and beside it the one that a model of the same period found."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import fastapi
+import pydantic
 from fastapi import FastAPI
-from pydantic import Field, create_model
 
-from common.analytics import metrics
+from common.analytics.calculators.regime import REGIME
+from common.analytics.calculators.regime_model import REGIME_MODEL
+from common.analytics.declaration import Field, Kind
 from common.host.api import JsonResponse
 from common.host.parameters import MAX_LIMIT, Period
 from common.storage.ports import AnalyticsDocument, Window
 from common.timeframes import Timeframe
 from common.times import parse_instant, to_iso
-from functions.api_analysis.listings import Listing, same
-from functions.api_analysis.models import Answer, SeriesQuery, single_answer, single_query
+from functions.api_analysis.models import SeriesQuery, single_answer, single_query
 from functions.api_analysis.reader import AnalysisReader
 
 MODEL_FIELDS: Final = (
-    "model_regime",
-    "model_probability",
-    "state_probabilities",
-    "expected_duration_bars",
-    "model_as_of",
+    *REGIME_MODEL.fields,
+    Field("model_as_of", "UTC", "The instant that the model's document is about.", shape=Kind.TEXT),
 )
-
-
-class Inputs(Answer):
-    """What the levels of a regime were read from."""
-
-    annualized_volatility: str | None
-    volume_spike_ratio: str | None
-    rate_of_change: str | None
-
-
-REGIME: Final = Listing(
-    metrics.REGIME,
-    "Market regime: by rules, by rules with hysteresis, and by a model",
-    fields=same(
-        "regime",
-        "volatility_level",
-        "volume_level",
-        "trend_direction",
-        "confidence",
-        "stable_regime",
-        "inputs",
-        *MODEL_FIELDS,
-    ),
-    windows=(metrics.REGIME.window,),
-    types={"inputs": Inputs | None, "state_probabilities": dict[str, str | None] | None},
-)
+# What the route shows: the rules, and the model beside them.
+SHOWN: Final = replace(REGIME, fields=(*REGIME.fields, *MODEL_FIELDS))
 
 
 def add_regime(api: FastAPI, reader: AnalysisReader) -> None:
@@ -57,15 +32,15 @@ def add_regime(api: FastAPI, reader: AnalysisReader) -> None:
     async def read(query: SeriesQuery) -> JsonResponse:
         return JsonResponse(await regime(reader, query))
 
-    period = Field(default=Timeframe.H1, description="Candle interval.")
-    model = create_model("RegimeQuery", __base__=single_query(REGIME), period=(Period, period))
+    period = pydantic.Field(default=Timeframe.H1, description="Candle interval.")
+    model = pydantic.create_model("RegimeQuery", __base__=single_query(SHOWN), period=(Period, period))
     read.__annotations__["query"] = Annotated[model, fastapi.Query()]
     api.add_api_route(
         "/analysis/regime",
         read,
         name="regime",
-        summary=REGIME.summary,
-        response_model=single_answer(REGIME),
+        summary=REGIME.says,
+        response_model=single_answer(SHOWN),
         responses={404: {"description": "There is no document of this pair in the span that was asked for."}},
     )
 
@@ -78,8 +53,8 @@ async def regime(reader: AnalysisReader, query: SeriesQuery) -> dict[str, Any]:
     Raises:
         NotFound: there is none in the span that was asked for.
     """
-    answer: dict[str, Any] = await reader.single(REGIME, query)
-    newest = await reader.newest(query.pair, metrics.REGIME_MODEL.name, query.period, end_ms=query.end)
+    answer: dict[str, Any] = await reader.single(SHOWN, query)
+    newest = await reader.newest(query.pair, REGIME_MODEL.name, query.period, end_ms=query.end)
     answer["data"] = _joined(answer["data"], newest)
     if answer.get("values"):
         models = await _models(reader, query, [value["as_of"] for value in answer["values"]])
@@ -91,7 +66,7 @@ async def _models(reader: AnalysisReader, query: SeriesQuery, instants: list[str
     """Return the documents of the model by the instant that they are about."""
     times = [parse_instant(instant) for instant in instants]
     window = Window(min(times), max(times) + 1, limit=MAX_LIMIT)
-    documents = await reader.documents(query.pair, metrics.REGIME_MODEL.name, query.period, window)
+    documents = await reader.documents(query.pair, REGIME_MODEL.name, query.period, window)
     return {to_iso(document.as_of_ms): document for document in documents}
 
 
@@ -100,4 +75,4 @@ def _joined(value: dict[str, Any], model: AnalyticsDocument | None) -> dict[str,
     if model is None:
         return value
     known = {**model.body, "model_as_of": to_iso(model.as_of_ms)}
-    return value | {name: known.get(name) for name in MODEL_FIELDS if name in value}
+    return value | {field.name: known.get(field.key) for field in MODEL_FIELDS if field.name in value}

@@ -1,4 +1,4 @@
-"""The routes under ``/analysis`` (spec/data-api.md §3), made of the declarations in ``listings`` and ``singles``."""
+"""The routes under ``/analysis`` (spec/data-api.md §3), made of the declarations of the metrics."""
 
 from typing import Annotated
 
@@ -6,9 +6,10 @@ import fastapi
 from fastapi import FastAPI
 
 from common import product
+from common.analytics.declaration import Metric, Served
+from common.analytics.metrics import METRICS
 from common.host.api import JsonResponse, new_api
 from functions.api_analysis.correlation import add_correlation
-from functions.api_analysis.listings import LISTINGS, Listing
 from functions.api_analysis.models import (
     ListingQuery,
     SingleQuery,
@@ -20,46 +21,46 @@ from functions.api_analysis.models import (
 from functions.api_analysis.overview import add_overview
 from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.regime import add_regime
-from functions.api_analysis.singles import SINGLES
 
 
 def build_api(reader: AnalysisReader) -> FastAPI:
     """Return the application of the group."""
     api = new_api(product.TITLE, "Computed analytics. Nothing is computed in a request.")
-    for listing in LISTINGS:
-        _add_listing(api, reader, listing)
-    for single in SINGLES:
-        _add_single(api, reader, single)
+    for metric in METRICS.values():
+        if metric.served is Served.LIST:
+            _add_listing(api, reader, metric)
+        elif metric.served is Served.NEWEST:
+            _add_single(api, reader, metric)
     add_regime(api, reader)
     add_correlation(api, reader)
     add_overview(api, reader)
     return api
 
 
-def _add_listing(api: FastAPI, reader: AnalysisReader, listing: Listing) -> None:
+def _add_listing(api: FastAPI, reader: AnalysisReader, metric: Metric) -> None:
     async def read(query: ListingQuery) -> JsonResponse:
-        return JsonResponse(await reader.listing(listing, query))
+        return JsonResponse(await reader.listing(metric, query))
 
-    read.__annotations__["query"] = Annotated[listing_query(listing), fastapi.Query()]
+    read.__annotations__["query"] = Annotated[listing_query(metric), fastapi.Query()]
     api.add_api_route(
-        f"/analysis/{listing.metric.name}",
+        f"/analysis/{metric.name}",
         read,
-        name=listing.metric.name,
-        summary=listing.summary,
-        response_model=listing_answer(listing),
+        name=metric.name,
+        summary=metric.says,
+        response_model=listing_answer(metric),
     )
 
 
-def _add_single(api: FastAPI, reader: AnalysisReader, single: Listing) -> None:
+def _add_single(api: FastAPI, reader: AnalysisReader, metric: Metric) -> None:
     async def read(query: SingleQuery) -> JsonResponse:
-        return JsonResponse(await reader.single(single, query))
+        return JsonResponse(await reader.single(metric, query))
 
-    read.__annotations__["query"] = Annotated[single_query(single), fastapi.Query()]
+    read.__annotations__["query"] = Annotated[single_query(metric), fastapi.Query()]
     api.add_api_route(
-        f"/analysis/{single.metric.name}",
+        f"/analysis/{metric.name}",
         read,
-        name=single.metric.name,
-        summary=single.summary,
-        response_model=single_answer(single),
+        name=metric.name,
+        summary=metric.says,
+        response_model=single_answer(metric),
         responses={404: {"description": "There is no document of this pair in the span that was asked for."}},
     )

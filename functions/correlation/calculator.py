@@ -14,9 +14,10 @@ from typing import Final
 
 import numpy as np
 
+from common.analytics.calculators.correlation import CORRELATION_MATRIX
+from common.analytics.declaration import BENCHMARK, CONVERGED_BARS, MARKET
 from common.analytics.document import Basis, Result, Value
-from common.analytics.metrics import BENCHMARK, CONVERGED_BARS, CORRELATION_MATRIX, MARKET
-from common.analytics.window import Series, Window
+from common.analytics.window import BarWindow, History
 from common.indicators.arrays import NAN, FloatArray1D, FloatArray2D
 from common.indicators.breadth import advance_decline, share_above
 from common.indicators.cointegration import engle_granger
@@ -69,9 +70,9 @@ class Column:
 
 def compute(inputs: CorrelationInputs) -> list[Result]:
     """Return the results of the pairs in their order, and then that of the market."""
-    window, series = inputs.window, inputs.series
-    symbols = [one.symbol for one in series]
-    columns = [column_of(one) for one in series]
+    window, histories = inputs.window, inputs.histories
+    symbols = [one.symbol for one in histories]
+    columns = [column_of(one) for one in histories]
     matrix = correlation_matrix(np.array([column.returns[-window.bars :] for column in columns]))
     rows = {symbol: _cells(symbols, row) for symbol, row in zip(symbols, matrix, strict=True)}
     benchmark = symbols.index(BENCHMARK) if BENCHMARK in symbols else 0
@@ -83,17 +84,17 @@ def compute(inputs: CorrelationInputs) -> list[Result]:
             one.basis,
             parameters,
         )
-        for one, column in zip(series, columns, strict=True)
+        for one, column in zip(histories, columns, strict=True)
     ]
     market: dict[str, Value] = {
         "matrix": rows,
-        "market_breadth": market_breadth(series),
+        "market_breadth": market_breadth(histories),
         "first_component_share": first_component_share(matrix),
     }
-    return [*results, Result(MARKET, market, market_basis(series), parameters, CORRELATION_MATRIX)]
+    return [*results, Result(MARKET, market, market_basis(histories), parameters, CORRELATION_MATRIX.name)]
 
 
-def parameters_of(window: Window, symbols: Sequence[str], benchmark: str) -> dict[str, int | float | str]:
+def parameters_of(window: BarWindow, symbols: Sequence[str], benchmark: str) -> dict[str, int | float | str]:
     """Return ``metadata.parameters``."""
     return {
         "symbols": len(symbols),
@@ -105,9 +106,9 @@ def parameters_of(window: Window, symbols: Sequence[str], benchmark: str) -> dic
     }
 
 
-def column_of(series: Series) -> Column:
+def column_of(history: History) -> Column:
     """Put a pair's candles on the common time axis."""
-    window, candles = series.window, series.candles
+    window, candles = history.window, history.candles
     interval_ms = window.timeframe.duration_ms
     values = on_grid(candles.close, candles.open_time_ms, interval_ms)
     first = (int(candles.open_time_ms[0]) - window.loaded_from_ms) // interval_ms
@@ -117,11 +118,11 @@ def column_of(series: Series) -> Column:
     return Column(log_returns(close), np.log(close, out=np.full(len(close), np.nan), where=usable))
 
 
-def _beside_benchmark(column: Column, benchmark: Column, window: Window) -> Mapping[str, Value]:
+def _beside_benchmark(column: Column, benchmark: Column, window: BarWindow) -> Mapping[str, Value]:
     return _OF_BENCHMARK if column is benchmark else beside_benchmark(column, benchmark, window)
 
 
-def beside_benchmark(column: Column, benchmark: Column, window: Window) -> dict[str, Value]:
+def beside_benchmark(column: Column, benchmark: Column, window: BarWindow) -> dict[str, Value]:
     """Return how a pair moves beside the benchmark: now, with a lag, in its volatility, steadily, in its level."""
     newest = slice(-window.bars, None)
     own, base = column.returns[newest], benchmark.returns[newest]
@@ -137,7 +138,7 @@ def beside_benchmark(column: Column, benchmark: Column, window: Window) -> dict[
     }
 
 
-def daily_correlations(column: Column, benchmark: Column, window: Window) -> FloatArray1D:
+def daily_correlations(column: Column, benchmark: Column, window: BarWindow) -> FloatArray1D:
     """Return the rolling correlations of the window, the newest first, a day (at least a bar) apart.
 
     One that reaches before what was loaded is left out; one that has less than half of its bars is NaN.
@@ -149,35 +150,35 @@ def daily_correlations(column: Column, benchmark: Column, window: Window) -> Flo
     return spaced_correlations(column.returns[rows], benchmark.returns[rows], bars, step, fewest)
 
 
-def market_breadth(series: Sequence[Series]) -> dict[str, Value]:
+def market_breadth(histories: Sequence[History]) -> dict[str, Value]:
     """Return which share of the pairs stands above its averages, and how many more rose than fell in their last bar."""
-    close = np.array([one.candles.close[-1] for one in series])
+    close = np.array([one.candles.close[-1] for one in histories])
     return {
-        "above_sma20": share_above(close, _averages(series, SHORT_AVERAGE)),
-        "above_sma50": share_above(close, _averages(series, LONG_AVERAGE)),
-        "advance_decline": advance_decline(close, np.array([_close_before(one) for one in series])),
+        "above_sma20": share_above(close, _averages(histories, SHORT_AVERAGE)),
+        "above_sma50": share_above(close, _averages(histories, LONG_AVERAGE)),
+        "advance_decline": advance_decline(close, np.array([_close_before(one) for one in histories])),
     }
 
 
-def _averages(series: Sequence[Series], window: int) -> FloatArray1D:
-    return np.array([sma(one.candles.close[-window:], window)[-1] for one in series])
+def _averages(histories: Sequence[History], window: int) -> FloatArray1D:
+    return np.array([sma(one.candles.close[-window:], window)[-1] for one in histories])
 
 
-def _close_before(series: Series) -> float:
+def _close_before(history: History) -> float:
     """Return the close of the bar before the last, NaN when that bar is missing."""
-    opened, close = series.candles.open_time_ms, series.candles.close
-    is_next = len(close) > 1 and int(opened[-1] - opened[-2]) == series.window.timeframe.duration_ms
+    opened, close = history.candles.open_time_ms, history.candles.close
+    is_next = len(close) > 1 and int(opened[-1] - opened[-2]) == history.window.timeframe.duration_ms
     return float(close[-2]) if is_next else NAN
 
 
-def market_basis(series: Sequence[Series]) -> Basis:
+def market_basis(histories: Sequence[History]) -> Basis:
     """Return what the document of the market rests on: the candles of all pairs together."""
     return Basis(
-        data_until_ms=max(one.data_until_ms for one in series),
-        rows_used=sum(len(one.candles) for one in series),
-        window_rows=sum(one.window_rows for one in series),
-        window_slots=sum(one.window.bars for one in series),
-        warmup_complete=all(len(one.candles) >= CONVERGED_BARS for one in series),
+        data_until_ms=max(one.data_until_ms for one in histories),
+        rows_used=sum(len(one.candles) for one in histories),
+        window_rows=sum(one.window_rows for one in histories),
+        window_slots=sum(one.window.bars for one in histories),
+        warmup_complete=all(len(one.candles) >= CONVERGED_BARS for one in histories),
     )
 
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from common.analytics.metrics import CORRELATION
-from common.analytics.window import Missing, Series, Window, load_window, window_of
+from common.analytics.declaration import Metric
+from common.analytics.window import BarWindow, History, Missing, load_bars, window_of
 from common.events.requests import AnalyticsRequested
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
@@ -28,19 +28,19 @@ class CorrelationInputs:
     They reach back a rolling correlation before the window, so that the first one in it is whole.
     """
 
-    window: Window
-    series: tuple[Series, ...]
+    window: BarWindow
+    histories: tuple[History, ...]
 
 
-async def load(store: MarketStore, request: AnalyticsRequested) -> CorrelationInputs | Missing:
+async def load(store: MarketStore, metric: Metric, request: AnalyticsRequested) -> CorrelationInputs | Missing:
     """Read the inputs, or tell why there can be no documents. A pair that lacks candles is left out."""
     timeframe = request.one_timeframe()
-    own = window_of(CORRELATION, timeframe, request.as_of_ms)
+    own = window_of(metric, timeframe, request.as_of_ms)
     # One candle more than there are returns in them.
-    window = Window(timeframe, request.as_of_ms, own.bars, own.bars + rolling_bars(timeframe) + 1)
+    window = BarWindow(timeframe, request.as_of_ms, own.bars, own.bars + rolling_bars(timeframe) + 1)
     symbols = tuple(dict.fromkeys(request.symbols))
-    found = await asyncio.gather(*(load_window(store, symbol, window, CORRELATION.minimum_rows) for symbol in symbols))
-    series = tuple(one for one in found if isinstance(one, Series))
-    if len(series) >= _MIN_SYMBOLS:
-        return CorrelationInputs(window, series)
+    found = await asyncio.gather(*(load_bars(store, symbol, window, metric.minimum_rows) for symbol in symbols))
+    histories = tuple(one for one in found if isinstance(one, History))
+    if len(histories) >= _MIN_SYMBOLS:
+        return CorrelationInputs(window, histories)
     return Missing.STALE if Missing.STALE in found else Missing.TOO_FEW_ROWS

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from common.analytics.document import Result, Value
-from common.analytics.window import Series
+from common.analytics.window import History
 from common.indicators.arrays import FloatArray1D
 from common.indicators.bands import bollinger_bands, coefficient_of_variation, range_position, z_score
 from common.indicators.grid import on_grid
@@ -26,11 +26,11 @@ VARIANCE_RATIO_BARS: Final = 5
 RECENT_ROWS: Final = 250
 
 
-def compute(series: Series) -> list[Result]:
+def compute(history: History) -> list[Result]:
     """Return the one result of a pair and timeframe."""
-    candles = series.candles
+    candles = history.candles
     window = max(2, min(ROLLING_WINDOW, int(np.isfinite(candles.close).sum()) - 1))
-    interval_ms = series.window.timeframe.duration_ms
+    interval_ms = history.window.timeframe.duration_ms
     returns = log_returns(candles.close, candles.open_time_ms, interval_ms)
     steps = on_grid(returns, candles.open_time_ms, interval_ms)  # a lag of k rows is then one of k bars
     fields = {**of_closes(candles.close[-RECENT_ROWS:], window), **of_returns(steps)}
@@ -39,9 +39,9 @@ def compute(series: Series) -> list[Result]:
         "bollinger_std_multiplier": BAND_DEVIATIONS,
         "ljung_box_lags": LJUNG_BOX_LAGS,
         "variance_ratio_bars": VARIANCE_RATIO_BARS,
-        "window_bars": series.window.bars,
+        "window_bars": history.window.bars,
     }
-    return [Result(series.symbol, fields, series.basis, parameters)]
+    return [Result(history.symbol, fields, history.basis, parameters)]
 
 
 def of_closes(close: FloatArray1D, window: int) -> dict[str, Value]:

@@ -1,8 +1,9 @@
 """Computes the deviation document that an event asks for."""
 
-from common.analytics.function import calculator_function
-from common.analytics.metrics import DEVIATION
+from common.analytics.calculators.deviation import DEVIATION
+from common.analytics.function import Calculation, calculator_function
+from common.analytics.window import load_history
 from functions.deviation.calculator import compute
-from functions.deviation.inputs import load
 
-deviation = calculator_function(DEVIATION, load=load, compute=compute)
+calculation = Calculation(DEVIATION, load_history, compute)
+deviation = calculator_function(calculation)

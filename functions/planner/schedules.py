@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from common.analytics.metrics import METRICS, subjects
+from common.analytics.declaration import subjects
+from common.analytics.metrics import METRICS
 from common.errors import ConfigurationError
 from common.events.envelope import Event
 from common.events.requests import (

@@ -11,9 +11,10 @@ from typing import Final
 
 import numpy as np
 
+from common.analytics.calculators.regime import Regime
+from common.analytics.calculators.volume import VOLUME as VOLUME_METRIC
 from common.analytics.document import Result, Value
-from common.analytics.metrics import VOLUME as VOLUME_METRIC
-from common.analytics.window import Series
+from common.analytics.window import History
 from common.indicators.arrays import NAN, FloatArray1D
 from common.indicators.moving import rate_of_change
 from common.indicators.returns import log_returns
@@ -21,7 +22,7 @@ from common.indicators.volatility import annualized, rolling_std
 from common.indicators.volume import volume_spike_ratio
 from functions.regime import rules
 from functions.regime.hysteresis import stable_level
-from functions.regime.rules import Levels, Measures, Regime, confidence, rule_for
+from functions.regime.rules import Levels, Measures, rule_for, strength
 
 WALK_BARS: Final = 50
 VOLATILITY_WINDOW: Final = 20
@@ -49,9 +50,9 @@ class Walk:
         return Measures(volatility, ratio, change if math.isfinite(change) else 0.0)
 
 
-def compute(series: Series) -> list[Result]:
+def compute(history: History) -> list[Result]:
     """Return the one result of a pair and timeframe; none when volatility or volume of the last bar is missing."""
-    walk = walk_of(series)
+    walk = walk_of(history)
     measures = walk.last
     if measures is None:
         return []
@@ -62,7 +63,8 @@ def compute(series: Series) -> list[Result]:
         "volatility_level": levels.volatility,
         "volume_level": levels.volume,
         "trend_direction": levels.trend,
-        "confidence": confidence(rule, measures),
+        "confidence": rule.confidence,
+        "strength": strength(rule, measures),
         "stable_regime": stable_regime(walk).value,
         "inputs": {
             "annualized_volatility": float(walk.volatility[-1]),
@@ -70,10 +72,10 @@ def compute(series: Series) -> list[Result]:
             "rate_of_change": float(walk.change_percent[-1]),
         },
     }
-    return [Result(series.symbol, fields, series.basis, parameters_of(series))]
+    return [Result(history.symbol, fields, history.basis, parameters_of(history))]
 
 
-def parameters_of(series: Series) -> dict[str, int | float | str]:
+def parameters_of(history: History) -> dict[str, int | float | str]:
     """Return ``metadata.parameters``."""
     return {
         "vol_high_threshold": rules.VOLATILITY.upper,
@@ -83,14 +85,14 @@ def parameters_of(series: Series) -> dict[str, int | float | str]:
         "trend_bullish_threshold": rules.TREND.upper,
         "trend_bearish_threshold": rules.TREND.lower,
         "volatility_window": VOLATILITY_WINDOW,
-        "volume_window": VOLUME_METRIC.bars(series.window.timeframe),
+        "volume_window": VOLUME_METRIC.bars(history.window.timeframe),
         "change_bars": CHANGE_BARS,
     }
 
 
-def walk_of(series: Series) -> Walk:
+def walk_of(history: History) -> Walk:
     """Measure each of the last 50 bars, with the candles up to that bar."""
-    candles, timeframe = series.candles, series.window.timeframe
+    candles, timeframe = history.candles, history.window.timeframe
     newest = slice(-WALK_BARS, None)
     returns = log_returns(candles.close, candles.open_time_ms, timeframe.duration_ms)
     deviation = rolling_std(returns, VOLATILITY_WINDOW)[newest]

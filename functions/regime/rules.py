@@ -1,22 +1,9 @@
-"""The rule table of the regimes (spec/analytics.md §8): levels from thresholds, a regime from levels, a confidence."""
+"""The rule table of the regimes (spec/analytics.md §8): levels from thresholds, a regime from levels, how sure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-
-class Regime(StrEnum):
-    """What the rules call a market."""
-
-    TURBULENT_ILLIQUIDITY = "turbulent_illiquidity"
-    STABLE_ACCUMULATION = "stable_accumulation"
-    BULLISH_ACCELERATION = "bullish_acceleration"
-    BEARISH_ACCELERATION = "bearish_acceleration"
-    BREAKOUT_PHASE = "breakout_phase"
-    CONSOLIDATION = "consolidation"
-    BALANCED_MARKET = "balanced_market"
-    TRANSITIONAL = "transitional"
+from common.analytics.calculators.regime import AMOUNTS, DIRECTIONS, Regime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +30,9 @@ class Scale:
         return min(1.0, abs(value - nearest) / abs(nearest))
 
 
-_AMOUNTS: Final = ("low", "medium", "high")
-VOLATILITY: Final = Scale(_AMOUNTS, 0.2, 0.5)
-VOLUME: Final = Scale(_AMOUNTS, 0.7, 1.5)
-TREND: Final = Scale(("bearish", "neutral", "bullish"), -2.0, 2.0)
+VOLATILITY: Final = Scale(AMOUNTS, 0.2, 0.5)
+VOLUME: Final = Scale(AMOUNTS, 0.7, 1.5)
+TREND: Final = Scale(DIRECTIONS, -2.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +41,7 @@ class Rule:
 
     Attributes:
         regime: what it says.
-        confidence: when every level used lies far from its threshold.
+        confidence: how sure it is; programs that read it compare with 0.80 and 0.70.
         volatility: level of volatility.
         volume: level of volume.
         trend: direction of the trend.
@@ -124,8 +110,8 @@ def rule_for(levels: Levels) -> Rule:
     return next(rule for rule in RULES if rule.holds(levels))
 
 
-def confidence(rule: Rule, measures: Measures) -> float:
-    """Return how sure a rule is: its constant · (0.5 + 0.5 d), d the mean distance of the levels used.
+def strength(rule: Rule, measures: Measures) -> float:
+    """Return how far the measures are from where another rule would hold: the mean distance of the levels used.
 
     Volatility and volume are always used, the trend by the rules that name one.
 
@@ -134,13 +120,9 @@ def confidence(rule: Rule, measures: Measures) -> float:
         measures: on what.
 
     Returns:
-        Half of the constant (on the thresholds) to the whole of it (far from them).
+        0 (on the thresholds) to 1 (far from them).
     """
     distances = [VOLATILITY.distance(measures.volatility), VOLUME.distance(measures.volume_ratio)]
     if rule.trend is not None:
         distances.append(TREND.distance(measures.change_percent))
-    return rule.confidence * (0.5 + 0.5 * _mean(distances))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return sum(distances) / len(distances)

@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
+from common.analytics.calculators.regime_model import STATES
 from common.analytics.document import Result, Value
-from common.analytics.window import Series, Window
+from common.analytics.window import BarWindow, History
 from common.indicators.arrays import FloatArray1D, FloatArray2D
 from common.times import to_iso
 from functions.regime_model import hidden_markov
@@ -20,7 +21,6 @@ from functions.regime_model.features import NAMES, VOLATILITY, features_of
 from functions.regime_model.hidden_markov import HiddenMarkov
 from functions.regime_model.inputs import fit_step_bars
 
-STATES: Final = ("low_volatility", "medium_volatility", "high_volatility")
 _KEPT_MODELS: Final = 512
 
 
@@ -49,9 +49,9 @@ class Estimate:
     fit_rows: int
 
 
-def compute(series: Series) -> list[Result]:
+def compute(history: History) -> list[Result]:
     """Return the one result of a pair and timeframe; none when there is too little to fit a model to."""
-    estimate = estimate_of(series)
+    estimate = estimate_of(history)
     if estimate is None:
         return []
     newest: FloatArray1D = estimate.probabilities[-1]
@@ -62,10 +62,10 @@ def compute(series: Series) -> list[Result]:
         "state_probabilities": dict(zip(STATES, newest.tolist(), strict=True)),
         "expected_duration_bars": float(1 / (1 - estimate.model.transition[state, state])),
     }
-    return [Result(series.symbol, fields, series.basis, parameters_of(series.window, estimate))]
+    return [Result(history.symbol, fields, history.basis, parameters_of(history.window, estimate))]
 
 
-def parameters_of(window: Window, estimate: Estimate) -> dict[str, int | float | str]:
+def parameters_of(window: BarWindow, estimate: Estimate) -> dict[str, int | float | str]:
     """Return ``metadata.parameters``."""
     return {
         "states": len(STATES),
@@ -77,13 +77,13 @@ def parameters_of(window: Window, estimate: Estimate) -> dict[str, int | float |
     }
 
 
-def estimate_of(series: Series) -> Estimate | None:
+def estimate_of(history: History) -> Estimate | None:
     """Fit on the bars before the last date of the grid, and filter from there to the last candle."""
-    window = series.window
+    window = history.window
     interval_ms = window.timeframe.duration_ms
     since_fit = window.end_ms // interval_ms % fit_step_bars(window.timeframe)
-    features = features_of(series)
-    last = (series.data_until_ms - window.loaded_from_ms) // interval_ms
+    features = features_of(history)
+    last = (history.data_until_ms - window.loaded_from_ms) // interval_ms
     first = window.loaded_bars - since_fit - window.bars
     sample = features[first : window.loaded_bars - since_fit]
     model = fitted(sample_of(sample))

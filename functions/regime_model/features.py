@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from common.analytics.window import Series
+from common.analytics.window import History
 from common.indicators.arrays import FloatArray1D, FloatArray2D
 from common.indicators.grid import on_grid
 from common.indicators.moving import sma
@@ -22,7 +22,7 @@ BARS: Final = 24
 USUAL_BARS: Final = 120
 
 
-def features_of(series: Series) -> FloatArray2D:
+def features_of(history: History) -> FloatArray2D:
     """Return the features of every slot that was loaded.
 
     The root of the absolute log return (which makes it nearly symmetric), the logarithm of the Parkinson volatility
@@ -30,12 +30,12 @@ def features_of(series: Series) -> FloatArray2D:
     bars, so that it does not drift.
 
     Args:
-        series: the candles.
+        history: the candles.
 
     Returns:
         Shape ``(loaded_bars, 3)``; a slot without a candle, or in which one of the features has no value, is all NaN.
     """
-    high, low, close, volume = (_on_slots(series, name) for name in ("high", "low", "close", "volume"))
+    high, low, close, volume = (_on_slots(history, name) for name in ("high", "low", "close", "volume"))
     with np.errstate(divide="ignore", invalid="ignore"):
         features = np.column_stack(
             [
@@ -48,9 +48,9 @@ def features_of(series: Series) -> FloatArray2D:
     return features
 
 
-def _on_slots(series: Series, name: str) -> FloatArray1D:
-    window, opened = series.window, series.candles.open_time_ms
-    values = on_grid(getattr(series.candles, name), opened, window.timeframe.duration_ms)
+def _on_slots(history: History, name: str) -> FloatArray1D:
+    window, opened = history.window, history.candles.open_time_ms
+    values = on_grid(getattr(history.candles, name), opened, window.timeframe.duration_ms)
     first = (int(opened[0]) - window.loaded_from_ms) // window.timeframe.duration_ms
     slots = np.full(window.loaded_bars, np.nan)
     slots[first : first + len(values)] = values

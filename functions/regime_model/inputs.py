@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from common.analytics.metrics import REGIME_MODEL
-from common.analytics.window import Missing, Series, Window, load_window
+from common.analytics.calculators.regime_model import REGIME_MODEL
+from common.analytics.declaration import Metric
+from common.analytics.window import BarWindow, History, Missing, load_bars
 from common.events.requests import AnalyticsRequested
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
@@ -20,14 +21,14 @@ def fit_step_bars(timeframe: Timeframe) -> int:
     return max(DAY_MS // timeframe.duration_ms, _MIN_FIT_STEP_BARS)
 
 
-def window_for(timeframe: Timeframe, as_of_ms: int) -> Window:
+def window_for(timeframe: Timeframe, as_of_ms: int) -> BarWindow:
     """Return the window: the bars of a fit, and what is read before them."""
     bars = min(REGIME_MODEL.bars(timeframe), MAX_FIT_BARS)
     before = fit_step_bars(timeframe) + USUAL_BARS
-    return Window(timeframe, as_of_ms, bars, bars + before)
+    return BarWindow(timeframe, as_of_ms, bars, bars + before)
 
 
-async def load(store: MarketStore, request: AnalyticsRequested) -> Series | Missing:
-    """Read the series, or tell why there can be no document."""
+async def load(store: MarketStore, metric: Metric, request: AnalyticsRequested) -> History | Missing:
+    """Read the history, or tell why there can be no document."""
     window = window_for(request.one_timeframe(), request.as_of_ms)
-    return await load_window(store, request.one_symbol(), window, REGIME_MODEL.minimum_rows)
+    return await load_bars(store, request.one_symbol(), window, metric.minimum_rows)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from common.analytics.document import Result, Value
-from common.analytics.window import Series
+from common.analytics.window import History
 from common.indicators.arrays import FloatArray1D, IntArray1D
 from common.indicators.grid import on_grid
 from common.indicators.returns import log_returns
@@ -37,9 +37,9 @@ SPECTRUM_PEAKS: Final = 5
 WEEKLY_SPAN_MS: Final = 28 * DAY_MS
 
 
-def compute(series: Series) -> list[Result]:
+def compute(history: History) -> list[Result]:
     """Return the one result of a pair and timeframe."""
-    candles, timeframe = series.candles, series.window.timeframe
+    candles, timeframe = history.candles, history.window.timeframe
     returns = log_returns(candles.close, candles.open_time_ms, timeframe.duration_ms)
     levels = on_grid(_logarithm(candles.close), candles.open_time_ms, timeframe.duration_ms)
     steps = on_grid(returns, candles.open_time_ms, timeframe.duration_ms)
@@ -55,9 +55,9 @@ def compute(series: Series) -> list[Result]:
         "spectrum_segment": SPECTRUM_SEGMENT,
         "season_bars": season_bars(timeframe),
         "entropy_bins": ENTROPY_BINS,
-        "window_bars": series.window.bars,
+        "window_bars": history.window.bars,
     }
-    return [Result(series.symbol, fields, series.basis, parameters)]
+    return [Result(history.symbol, fields, history.basis, parameters)]
 
 
 def of_days(close: FloatArray1D, returns: FloatArray1D, open_time_ms: IntArray1D) -> dict[str, Value]:

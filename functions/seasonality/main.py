@@ -1,8 +1,9 @@
 """Computes the seasonality document that an event asks for."""
 
-from common.analytics.function import calculator_function
-from common.analytics.metrics import SEASONALITY
+from common.analytics.calculators.seasonality import SEASONALITY
+from common.analytics.function import Calculation, calculator_function
+from common.analytics.window import load_history
 from functions.seasonality.calculator import compute
-from functions.seasonality.inputs import load
 
-seasonality = calculator_function(SEASONALITY, load=load, compute=compute)
+calculation = Calculation(SEASONALITY, load_history, compute)
+seasonality = calculator_function(calculation)

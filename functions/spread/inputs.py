@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from common.analytics.declaration import Metric
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
 from common.events.requests import AnalyticsRequested
@@ -50,7 +51,7 @@ class SpreadInputs:
     hours: CandleColumns
 
 
-async def load(store: MarketStore, request: AnalyticsRequested) -> SpreadInputs | Missing:
+async def load(store: MarketStore, _metric: Metric, request: AnalyticsRequested) -> SpreadInputs | Missing:
     """Read the inputs, or tell why there can be no document: no book of the last minute, or an unusable newest one.
 
     Raises:

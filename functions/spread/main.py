@@ -1,8 +1,9 @@
 """Computes the spread document that an event asks for."""
 
-from common.analytics.function import calculator_function
-from common.analytics.metrics import SPREAD
+from common.analytics.calculators.spread import SPREAD
+from common.analytics.function import Calculation, calculator_function
 from functions.spread.calculator import compute
 from functions.spread.inputs import load
 
-spread = calculator_function(SPREAD, load=load, compute=compute)
+calculation = Calculation(SPREAD, load, compute)
+spread = calculator_function(calculation)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from common.analytics.document import Result, Value
-from common.analytics.window import Series
+from common.analytics.window import History
 from common.indicators.arrays import NAN, FloatArray1D, all_finite
 from common.indicators.correlation import rolling_beta
 from common.indicators.grid import common_rows
@@ -35,14 +35,14 @@ _CROSSINGS: Final = {1.0: "golden", -1.0: "death"}
 
 def compute(inputs: TrendInputs) -> list[Result]:
     """Return the one result of a pair and timeframe."""
-    series = inputs.series
-    candles = series.candles
+    history = inputs.history
+    candles = history.candles
     fields = {
         **of_averages(candles.close),
         **of_crossover(candles.close[-RECENT_ROWS:]),
         **of_momentum(candles),
         **of_direction(candles),
-        "rolling_beta": beta(series, inputs.benchmark),
+        "rolling_beta": beta(history, inputs.benchmark),
     }
     parameters = {
         "sma_window": SHORT_WINDOW,
@@ -50,9 +50,9 @@ def compute(inputs: TrendInputs) -> list[Result]:
         "ema_span": SHORT_WINDOW,
         "momentum_bars": MOMENTUM_BARS,
         "wilder_period": WILDER_PERIOD,
-        "window_bars": series.window.bars,
+        "window_bars": history.window.bars,
     }
-    return [Result(series.symbol, fields, series.basis, parameters)]
+    return [Result(history.symbol, fields, history.basis, parameters)]
 
 
 def of_averages(close: FloatArray1D) -> dict[str, Value]:
@@ -99,13 +99,13 @@ def of_direction(candles: CandleColumns) -> dict[str, Value]:
     }
 
 
-def beta(series: Series, benchmark: CandleColumns) -> float:
+def beta(history: History, benchmark: CandleColumns) -> float:
     """Return the sensitivity of the pair's returns to those of the benchmark, over all rows that both have."""
-    own, common = common_rows(series.candles.open_time_ms, benchmark.open_time_ms)
-    interval_ms = series.window.timeframe.duration_ms
+    own, common = common_rows(history.candles.open_time_ms, benchmark.open_time_ms)
+    interval_ms = history.window.timeframe.duration_ms
     returns, market = (
         log_returns(candles.close, candles.open_time_ms, interval_ms)[rows]
-        for candles, rows in ((series.candles, own), (benchmark, common))
+        for candles, rows in ((history.candles, own), (benchmark, common))
     )
     shared = int(np.count_nonzero(all_finite(returns, market)))
     return _last(rolling_beta(returns, market, shared)) if shared >= BETA_ROWS else NAN

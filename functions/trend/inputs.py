@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from common.analytics.metrics import BENCHMARK, TREND
-from common.analytics.window import Missing, Series, load_series
+from common.analytics.declaration import BENCHMARK, Metric
+from common.analytics.window import History, Missing, load_history
 from common.events.requests import AnalyticsRequested
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
@@ -13,19 +13,19 @@ from common.storage.ports import MarketStore
 class TrendInputs:
     """The candles of the window, and those of the benchmark in it: perhaps fewer, perhaps the very same."""
 
-    series: Series
+    history: History
     benchmark: CandleColumns
 
 
-async def load(store: MarketStore, request: AnalyticsRequested) -> TrendInputs | Missing:
+async def load(store: MarketStore, metric: Metric, request: AnalyticsRequested) -> TrendInputs | Missing:
     """Read the inputs, or tell why there can be no document."""
-    series = await load_series(store, TREND, request)
-    if isinstance(series, Missing):
-        return series
-    if series.symbol == BENCHMARK:
-        return TrendInputs(series, series.candles)
-    window = series.window
+    history = await load_history(store, metric, request)
+    if isinstance(history, Missing):
+        return history
+    if history.symbol == BENCHMARK:
+        return TrendInputs(history, history.candles)
+    window = history.window
     benchmark = await store.candle_columns(
         BENCHMARK, window.timeframe, end_ms=request.as_of_ms, start_ms=window.loaded_from_ms, bars=window.loaded_bars
     )
-    return TrendInputs(series, benchmark)
+    return TrendInputs(history, benchmark)

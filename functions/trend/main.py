@@ -1,8 +1,9 @@
 """Computes the trend document that an event asks for."""
 
-from common.analytics.function import calculator_function
-from common.analytics.metrics import TREND
+from common.analytics.calculators.trend import TREND
+from common.analytics.function import Calculation, calculator_function
 from functions.trend.calculator import compute
 from functions.trend.inputs import load
 
-trend = calculator_function(TREND, load=load, compute=compute)
+calculation = Calculation(TREND, load, compute)
+trend = calculator_function(calculation)

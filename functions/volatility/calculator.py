@@ -32,25 +32,25 @@ DAY_COVERAGE: Final = 0.8
 
 def compute(inputs: VolatilityInputs) -> list[Result]:
     """Return the one result of a pair and timeframe."""
-    series = inputs.series
-    timeframe = series.window.timeframe
-    returns = log_returns(series.candles.close, series.candles.open_time_ms, timeframe.duration_ms)
+    history = inputs.history
+    timeframe = history.window.timeframe
+    returns = log_returns(history.candles.close, history.candles.open_time_ms, timeframe.duration_ms)
     window = max(2, min(ROLLING_WINDOW, int(np.isfinite(returns).sum())))
     fields = {
         **of_closes(returns, window, timeframe),
-        **of_ranges(series.candles, window, timeframe),
-        **of_steps(series.candles),
+        **of_ranges(history.candles, window, timeframe),
+        **of_steps(history.candles),
         **of_minutes(inputs.minutes),
-        **of_hours(inputs.hours, series.window.as_of_ms),
+        **of_hours(inputs.hours, history.window.as_of_ms),
     }
     parameters: dict[str, int | float | str] = {
         "rolling_window": window,
-        "window_bars": series.window.bars,
+        "window_bars": history.window.bars,
         "ewma_decay": volatility.RISKMETRICS_DECAY,
         "atr_period": ATR_PERIOD,
         "forecast_model": FORECAST_MODEL,
     }
-    return [Result(series.symbol, fields, series.basis, parameters)]
+    return [Result(history.symbol, fields, history.basis, parameters)]
 
 
 def of_closes(returns: FloatArray1D, window: int, timeframe: Timeframe) -> dict[str, Value]:
@@ -122,5 +122,5 @@ def of_hours(hours: CandleColumns, as_of_ms: int) -> dict[str, Value]:
     return {"volatility_forecast": volatility.annualized(float(np.sqrt(variance)), Timeframe.D1.bars_per_year)}
 
 
-def _last(series: FloatArray1D) -> float:
-    return float(series[-1])
+def _last(history: FloatArray1D) -> float:
+    return float(history[-1])

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from common.analytics.metrics import VOLATILITY
-from common.analytics.window import Missing, Series, load_series
+from common.analytics.declaration import Metric
+from common.analytics.window import History, Missing, load_history
 from common.events.requests import AnalyticsRequested
 from common.indicators.forecast import HISTORY_DAYS
 from common.storage.columns import CandleColumns
@@ -24,19 +24,19 @@ class VolatilityInputs:
     There may be few or none of them.
     """
 
-    series: Series
+    history: History
     minutes: CandleColumns
     hours: CandleColumns
 
 
-async def load(store: MarketStore, request: AnalyticsRequested) -> VolatilityInputs | Missing:
+async def load(store: MarketStore, metric: Metric, request: AnalyticsRequested) -> VolatilityInputs | Missing:
     """Read the inputs, or tell why there can be no document."""
-    series = await load_series(store, VOLATILITY, request)
-    if isinstance(series, Missing):
-        return series
+    history = await load_history(store, metric, request)
+    if isinstance(history, Missing):
+        return history
     minutes = await _load_days(store, request, Timeframe.M1, 1)
     hours = await _load_days(store, request, Timeframe.H1, HISTORY_DAYS)
-    return VolatilityInputs(series, minutes, hours)
+    return VolatilityInputs(history, minutes, hours)
 
 
 async def _load_days(store: MarketStore, request: AnalyticsRequested, timeframe: Timeframe, days: int) -> CandleColumns:

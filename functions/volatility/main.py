@@ -1,8 +1,9 @@
 """Computes the volatility document that an event asks for."""
 
-from common.analytics.function import calculator_function
-from common.analytics.metrics import VOLATILITY
+from common.analytics.calculators.volatility import VOLATILITY
+from common.analytics.function import Calculation, calculator_function
 from functions.volatility.calculator import compute
 from functions.volatility.inputs import load
 
-volatility = calculator_function(VOLATILITY, load=load, compute=compute)
+calculation = Calculation(VOLATILITY, load, compute)
+volatility = calculator_function(calculation)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from common.analytics.document import Result, Value
-from common.analytics.window import Series
+from common.analytics.window import History
 from common.indicators import volume
 from common.indicators.arrays import NAN, FloatArray1D
 from common.indicators.moving import ema, sma
@@ -20,25 +20,25 @@ AVERAGE_WINDOW: Final = 20
 SPIKE_ROWS: Final = 20
 
 
-def compute(series: Series) -> list[Result]:
+def compute(history: History) -> list[Result]:
     """Return the one result of a pair and timeframe."""
-    average_window = min(AVERAGE_WINDOW, series.window_rows)
+    average_window = min(AVERAGE_WINDOW, history.window_rows)
     fields = {
-        **of_window(series),
-        **of_averages(series.candles.volume, average_window),
-        "volume_spike_ratio": spike_ratio(series.candles.volume, series.window.bars),
-        "obv": _last(volume.on_balance_volume(series.candles.close, series.candles.volume)),
+        **of_window(history),
+        **of_averages(history.candles.volume, average_window),
+        "volume_spike_ratio": spike_ratio(history.candles.volume, history.window.bars),
+        "obv": _last(volume.on_balance_volume(history.candles.close, history.candles.volume)),
     }
-    parameters = {"sma_window": average_window, "window_bars": series.window.bars}
-    return [Result(series.symbol, fields, series.basis, parameters)]
+    parameters = {"sma_window": average_window, "window_bars": history.window.bars}
+    return [Result(history.symbol, fields, history.basis, parameters)]
 
 
-def of_window(series: Series) -> dict[str, Value]:
+def of_window(history: History) -> dict[str, Value]:
     """Return sums and ratios over the window. A sum with a missing value in it would be a guess: it is NaN."""
-    rows = series.window_rows
-    candles = series.candles
+    rows = history.window_rows
+    candles = history.candles
     base, quote, bought = candles.volume[-rows:], candles.quote_volume[-rows:], candles.taker_buy_volume[-rows:]
-    returns = log_returns(candles.close, candles.open_time_ms, series.window.timeframe.duration_ms)[-rows:]
+    returns = log_returns(candles.close, candles.open_time_ms, history.window.timeframe.duration_ms)[-rows:]
     return {
         "total_volume": float(base.sum()),
         "volume_delta": volume.volume_delta(base, bought),
@@ -59,5 +59,5 @@ def spike_ratio(base: FloatArray1D, window: int) -> float:
     return _last(volume.volume_spike_ratio(base, before)) if before >= SPIKE_ROWS else NAN
 
 
-def _last(series: FloatArray1D) -> float:
-    return float(series[-1])
+def _last(history: FloatArray1D) -> float:
+    return float(history[-1])

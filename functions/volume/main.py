@@ -1,8 +1,9 @@
 """Computes the volume document that an event asks for."""
 
-from common.analytics.function import calculator_function
-from common.analytics.metrics import VOLUME
+from common.analytics.calculators.volume import VOLUME
+from common.analytics.function import Calculation, calculator_function
+from common.analytics.window import load_history
 from functions.volume.calculator import compute
-from functions.volume.inputs import load
 
-volume = calculator_function(VOLUME, load=load, compute=compute)
+calculation = Calculation(VOLUME, load_history, compute)
+volume = calculator_function(calculation)

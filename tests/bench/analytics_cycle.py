@@ -17,8 +17,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from common.analytics.declaration import BENCHMARK, subjects
 from common.analytics.function import Calculation, Surroundings, open_surroundings
-from common.analytics.metrics import BENCHMARK, METRICS, subjects
+from common.analytics.metrics import METRICS
 from common.clock import FixedClock
 from common.events.requests import AnalyticsRequested, analytics_requested
 from common.host import Context
@@ -110,14 +111,8 @@ async def _cycles(folder: Path, symbols: Sequence[str], instants_ms: Sequence[in
 
 
 def _calculations() -> list[Calculation[Any]]:
-    """Return the calculators that there are, each with its function's own loading."""
-    found = []
-    for name, metric in METRICS.items():
-        if (ROOT / "functions" / name / "main.py").exists():
-            load = importlib.import_module(f"functions.{name}.inputs").load
-            compute = importlib.import_module(f"functions.{name}.calculator").compute
-            found.append(Calculation(metric, load, compute))
-    return found
+    """Return the calculators, as their functions run them."""
+    return [importlib.import_module(f"functions.{name}.main").calculation for name in METRICS]
 
 
 async def _seconds(

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from common.analytics.metrics import METRICS, REGIME_MODEL
+from common.analytics.calculators.regime_model import REGIME_MODEL
+from common.analytics.metrics import METRICS
 from infra.local.ports import LOOPBACK, free_ports
 from tests.bench.processes import resident_memory_mib
 from tests.bench.report import Figure

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from bson.decimal128 import Decimal128
 
-from common.analytics.metrics import MARKET
+from common.analytics.declaration import MARKET
 from common.storage.mongodb.analytics import MongoAnalyticsStore
 from common.storage.mongodb.connection import ConnectionOptions
 from common.storage.ports import AnalyticsDocument, Window

@@ -6,7 +6,6 @@ import gzip
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from common.analytics.calculators.volatility import VOLATILITY
+from common.analytics.calculators.volume import VOLUME
 from common.analytics.document import Basis, Result, document_of
-from common.analytics.metrics import VOLATILITY, VOLUME
 from common.clock import FixedClock
 from common.host.app import create_app
 from common.models.dead_letters import Reason, dead_letter
@@ -40,7 +40,7 @@ from common.times import HOUR_MS, MINUTE_MS, parse_instant, to_iso
 from functions.api_data.queries import CandlesQuery
 from functions.api_data.reader import MarketReader
 from tests.support.asgi import serving
-from tests.support.candles import check_series, recorded_rows
+from tests.support.candles import recorded_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = "2025-10-20T12:36:00Z"
@@ -311,21 +311,3 @@ def test_liveness_needs_no_store(settings: Settings) -> None:
             assert (await client.get("/")).json()["status"] == "operational"
 
     asyncio.run(run())
-
-
-def test_every_number_that_the_calculators_store_is_served() -> None:
-    from common.analytics.window import Series, window_of
-    from functions.api_analysis import listings
-    from functions.volatility.calculator import compute as volatility
-    from functions.volatility.inputs import VolatilityInputs
-    from functions.volume.calculator import compute as volume
-
-    candles = check_series()
-    as_of_ms = int(candles.open_time_ms[-1]) + HOUR_MS
-    inputs = VolatilityInputs(
-        Series("BTCUSDT", window_of(VOLATILITY, Timeframe.H1, as_of_ms), candles), candles, candles
-    )
-    (computed,) = volatility(inputs)
-    assert set(computed.fields) <= set(listings.VOLATILITY.fields.values())
-    (computed,) = volume(replace(inputs.series, window=window_of(VOLUME, Timeframe.H1, as_of_ms)))
-    assert set(computed.fields) <= set(listings.VOLUME.fields.values())

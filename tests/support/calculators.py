@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from common.analytics.declaration import Metric
 from common.analytics.document import Result, encoded
-from common.analytics.metrics import Metric
-from common.analytics.window import Series, window_of
+from common.analytics.window import History, window_of
 from common.indicators.arrays import FloatArray1D
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
@@ -19,12 +19,12 @@ from tests.support.candles import columns_of, part, recorded_rows
 PRICES = ("open", "high", "low", "close")
 
 
-def series_of(
+def history_of(
     metric: Metric, candles: CandleColumns, timeframe: Timeframe = Timeframe.H1, symbol: str = "BTCUSDT"
-) -> Series:
+) -> History:
     """Return candles as the window of a metric that ends with the last of them."""
     as_of_ms = int(candles.open_time_ms[-1]) + timeframe.duration_ms
-    return Series(symbol, window_of(metric, timeframe, as_of_ms), candles)
+    return History(symbol, window_of(metric, timeframe, as_of_ms), candles)
 
 
 def number(result: Result, name: str) -> float:

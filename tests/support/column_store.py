@@ -3,9 +3,10 @@
 import asyncio
 import importlib
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 from common.analytics.document import Result, document_of
+from common.analytics.function import Calculation
 from common.analytics.metrics import METRICS
 from common.analytics.window import Missing
 from common.events.requests import AnalyticsRequested
@@ -43,16 +44,19 @@ class ColumnStore:
         return [book for book in self._books(symbol) if (window.start_ms or 0) <= book.time_ms < (window.end_ms or 0)]
 
 
+def calculation_of(metric: str) -> Calculation[Any]:
+    """Return the calculator of a metric as its function runs it."""
+    return cast("Calculation[Any]", importlib.import_module(f"functions.{metric}.main").calculation)
+
+
 def results_of(
     metric: str, store: ColumnStore, symbols: Sequence[str], timeframe: Timeframe | None, as_of_ms: int
 ) -> Sequence[Result] | Missing:
     """Return what the function of a metric computes, or why it computes nothing."""
     request = AnalyticsRequested(metric=metric, symbols=tuple(symbols), timeframe=timeframe, as_of_ms=as_of_ms)
-    load = importlib.import_module(f"functions.{metric}.inputs").load
-    inputs = asyncio.run(load(cast("MarketStore", store), request))
-    if isinstance(inputs, Missing):
-        return inputs
-    return cast("Sequence[Result]", importlib.import_module(f"functions.{metric}.calculator").compute(inputs))
+    calculation = calculation_of(metric)
+    inputs = asyncio.run(calculation.load(cast("MarketStore", store), calculation.metric, request))
+    return inputs if isinstance(inputs, Missing) else calculation.compute(inputs)
 
 
 def documents_of(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from common.analytics.metrics import Metric
+from common.analytics.declaration import Metric
 from common.storage.ports import AnalyticsDocument
 from common.times import HOUR_MS, MINUTE_MS, to_iso
 
@@ -14,6 +14,11 @@ SLOT_MS = 15 * MINUTE_MS
 def as_of(*slots: int) -> list[str]:
     """Return what the documents of these slots are about."""
     return [to_iso(FIRST_MS + slot * SLOT_MS) for slot in slots]
+
+
+def names(metric: Metric) -> set[str]:
+    """Return the names under which the fields of a metric are served."""
+    return {field.name for field in metric.fields}
 
 
 def document(

@@ -1,22 +1,24 @@
 """Causality: what comes later never changes a document, whatever it is and whenever the document is computed."""
 
 import asyncio
-import importlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.analytics.declaration import Scope
 from common.analytics.document import encoded
-from common.analytics.metrics import METRICS, Scope
+from common.analytics.metrics import METRICS
 from common.analytics.window import Missing
 from common.events.requests import AnalyticsRequested
 from common.models.rows import CandleRow, DepthRow, Family, Origin
+from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import HOUR_MS, MINUTE_MS
 from tests.support.candles import CHECK_START_MS, random_walk
+from tests.support.column_store import calculation_of
 from tests.support.memory_stores import MemoryMarketStore
 
 HOURS = 400
@@ -56,12 +58,11 @@ def results(name: str, as_of_ms: int, candles: list[CandleRow], books: list[Dept
         timeframe=None if metric.scope is Scope.SYMBOL else Timeframe.H1,
         as_of_ms=as_of_ms,
     )
-    load = importlib.import_module(f"functions.{name}.inputs").load
-    compute = importlib.import_module(f"functions.{name}.calculator").compute
-    inputs = asyncio.run(load(store, request))
+    calculation = calculation_of(name)
+    inputs = asyncio.run(calculation.load(cast("MarketStore", store), metric, request))
     if isinstance(inputs, Missing):
         return inputs
-    return [(one.symbol, encoded(one.fields), one.basis, one.parameters) for one in compute(inputs)]
+    return [(one.symbol, encoded(one.fields), one.basis, one.parameters) for one in calculation.compute(inputs)]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.analytics.calculators.correlation import CORRELATION, CORRELATION_MATRIX
+from common.analytics.declaration import MARKET
 from common.analytics.document import Basis, Result, document_of
 from common.analytics.function import MAX_TOLD_BYTES, computed_event, told_body
-from common.analytics.metrics import CORRELATION, CORRELATION_MATRIX, MARKET
 from common.clock import FixedClock
 from common.events import Event, to_http
 from common.events.requests import decode_analytics_computed
@@ -31,7 +32,9 @@ def market_document(pairs: int) -> AnalyticsDocument:
         "market_breadth": {"above_sma20": 0.5, "above_sma50": 0.25, "advance_decline": -0.5},
         "first_component_share": 0.625,
     }
-    result = Result(MARKET, fields, Basis(AS_OF, pairs * 720, 720, 720, True), {"symbols": pairs}, CORRELATION_MATRIX)
+    result = Result(
+        MARKET, fields, Basis(AS_OF, pairs * 720, 720, 720, True), {"symbols": pairs}, CORRELATION_MATRIX.name
+    )
     return document_of(result, CORRELATION, Timeframe.H1, as_of_ms=AS_OF, computed_at_ms=AS_OF + 5)
 
 
@@ -58,7 +61,7 @@ def test_the_event_of_a_large_matrix_names_it_and_tells_the_rest(pairs: int) -> 
     event, size = told_of(document)
     assert size < CARRIED_EVERYWHERE
     told = decode_analytics_computed(event)
-    assert (told.symbol, told.metric, told.timeframe, told.as_of_ms) == (MARKET, CORRELATION_MATRIX, "1h", AS_OF)
+    assert (told.symbol, told.metric, told.timeframe, told.as_of_ms) == (MARKET, CORRELATION_MATRIX.name, "1h", AS_OF)
     assert told.omitted == ("matrix",)
     assert told.document == {name: value for name, value in document.body.items() if name != "matrix"}
     assert told.document["first_component_share"] == "0.625"

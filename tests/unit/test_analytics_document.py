@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.analytics.calculators.volatility import VOLATILITY
+from common.analytics.calculators.volume import VOLUME
+from common.analytics.declaration import Scope, subjects
 from common.analytics.document import Basis, Result, decimal_string, document_of, encoded
-from common.analytics.metrics import METRICS, VOLATILITY, VOLUME, Scope, subjects
+from common.analytics.metrics import METRICS
 from common.timeframes import Timeframe
 
 NOON = 1_760_961_600_000

@@ -4,20 +4,23 @@ The tables of spec/analytics.md §9 are written out here, so that a field that n
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI
 
-from common.analytics.metrics import METRICS, Scope
+from common.analytics.declaration import Field, Kind, Record, Scope
+from common.analytics.document import BASIS as BASIS_FIELDS
+from common.analytics.metrics import DOCUMENTS, METRICS
 from common.clock import FixedClock
 from common.models.rows import DepthRow
 from common.storage.columns import CandleColumns
 from common.storage.ports import AnalyticsStore
 from common.timeframes import Timeframe
 from common.times import DAY_MS, MINUTE_MS, parse_instant
+from functions.api_analysis.models import value_model
 from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.routes import build_api
 from tests.support.api import json_of
@@ -28,7 +31,7 @@ from tests.support.memory_stores import MemoryAnalyticsStore
 AS_OF = parse_instant("2025-12-31T00:00:00Z")
 PAIRS = ("BTCUSDT", "ETHUSDT")
 TIMEFRAMES = (Timeframe.M1, Timeframe.M5, Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1)
-BASIS = {"timestamp", "as_of", "data_until", "rows_used", "warmup_complete"}
+BASIS = {field.name for field in BASIS_FIELDS}
 
 # spec/data-api.md §3 and spec/analytics.md §9.1, route by route.
 SERVED: Mapping[str, str] = {
@@ -47,8 +50,8 @@ SERVED: Mapping[str, str] = {
     "seasonality": """hourly_pattern daily_pattern seasonal_deviation entropy_index dominant_cycle
         hourly_return_pattern daily_return_pattern weekly_pattern spectral_peaks dominant_cycle_hours
         seasonality_strength""",
-    "regime": """regime volatility_level volume_level trend_direction confidence inputs stable_regime model_regime
-        model_probability""",
+    "regime": """regime volatility_level volume_level trend_direction confidence strength inputs stable_regime
+        model_regime model_probability""",
 }
 BESIDE_BENCHMARK = """rolling_correlation cross_correlation_lag cross_correlation_at_lag volatility_correlation
     correlation_stability cointegration"""
@@ -137,13 +140,37 @@ def test_windows_hold_enough_bars_for_recursive_averages_to_converge(route: str,
     assert value["warmup_complete"] is True
 
 
-def test_nothing_is_computed_that_is_not_served() -> None:
-    stored_under_another_name = {"annualized_volatility", "volatility_of_volatility", "correlation_matrix", "matrix"}
-    known = {*" ".join(SERVED.values()).split(), *BESIDE_BENCHMARK.split(), *OF_THE_MODEL, *stored_under_another_name}
-    known |= {"market_breadth", "first_component_share", *BASIS, "symbol", "timeframe", "metadata"}
-    market = ColumnStore(walk, books)
-    for name, metric in METRICS.items():
-        symbols = PAIRS if metric.scope is Scope.MARKET else PAIRS[1:]
-        timeframe = None if metric.scope is Scope.SYMBOL else Timeframe.H1
-        for document in documents_of(name, market, symbols, timeframe, AS_OF):
-            assert document.body.keys() <= known, name
+@pytest.mark.parametrize("name", METRICS)
+def test_a_document_holds_what_is_declared_in_the_type_that_is_declared(name: str) -> None:
+    metric = METRICS[name]
+    symbols = PAIRS if metric.scope is Scope.MARKET else PAIRS[1:]
+    timeframe = None if metric.scope is Scope.SYMBOL else Timeframe.H1
+    for document in documents_of(name, ColumnStore(walk, books), symbols, timeframe, AS_OF):
+        declared = DOCUMENTS[document.metric]
+        assert document.body.keys() - {"symbol", "timeframe", "metadata", *BASIS} == {f.key for f in declared.fields}
+        shown = {field.name: document.body[field.key] for field in (*BASIS_FIELDS, *declared.fields)}
+        value_model(declared).model_validate(shown, strict=True)
+
+
+def test_every_number_says_its_unit_and_every_field_its_meaning() -> None:
+    def check(fields: Iterable[Field]) -> None:
+        for field in fields:
+            assert field.says.endswith("."), field.name
+            item = getattr(field.shape, "item", field.shape)
+            if isinstance(item, Record):
+                check(item.fields)
+            elif item in {Kind.DECIMAL, Kind.INTEGER}:
+                assert field.unit, field.name
+
+    for metric in DOCUMENTS.values():
+        check((*BASIS_FIELDS, *metric.fields))
+
+
+@pytest.mark.parametrize("route", SERVED)
+def test_the_openapi_document_says_what_each_field_means(route: str) -> None:
+    document = json_of(served(Timeframe.H1), "/openapi.json")
+    schemas = document["components"]["schemas"]
+    properties = schemas[f"{route.title()}Value"]["properties"]
+    assert set(SERVED[route].split()) <= set(properties)
+    assert all("description" in properties[name] for name in properties)
+    assert properties["rows_used"]["x-unit"] == "rows"

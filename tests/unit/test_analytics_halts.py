@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from common.analytics.metrics import METRICS, Scope
+from common.analytics.declaration import Scope
+from common.analytics.metrics import METRICS
 from common.storage.columns import CandleColumns
 from common.storage.ports import AnalyticsDocument
 from common.timeframes import Timeframe

@@ -2,7 +2,8 @@
 
 import pytest
 
-from common.analytics.metrics import METRICS, Scope
+from common.analytics.declaration import Scope
+from common.analytics.metrics import METRICS
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from common.times import HOUR_MS

@@ -8,10 +8,15 @@ from typing import Any, cast
 import pytest
 from fastapi import FastAPI
 
-from common.analytics import metrics
+from common.analytics.calculators.correlation import CORRELATION, CORRELATION_MATRIX
+from common.analytics.calculators.regime import REGIME
+from common.analytics.calculators.regime_model import REGIME_MODEL
+from common.analytics.calculators.trend import TREND
+from common.analytics.calculators.volatility import VOLATILITY
+from common.analytics.calculators.volume import VOLUME
+from common.analytics.declaration import MARKET, Metric
 from common.analytics.document import document_of
-from common.analytics.metrics import CORRELATION_MATRIX, MARKET, Metric
-from common.analytics.window import Series, Window, window_of
+from common.analytics.window import BarWindow, History, window_of
 from common.clock import FixedClock
 from common.storage.ports import AnalyticsDocument, AnalyticsStore
 from common.timeframes import Timeframe
@@ -20,7 +25,7 @@ from functions.api_analysis.correlation import CorrelationAnswer
 from functions.api_analysis.models import single_answer
 from functions.api_analysis.overview import OverviewAnswer
 from functions.api_analysis.reader import AnalysisReader
-from functions.api_analysis.regime import REGIME
+from functions.api_analysis.regime import SHOWN
 from functions.api_analysis.routes import build_api
 from functions.correlation.calculator import compute as correlation
 from functions.correlation.inputs import CorrelationInputs
@@ -79,8 +84,8 @@ def document(
 
 
 def correlations(slot: int) -> list[AnalyticsDocument]:
-    market = document(metrics.CORRELATION, slot, MARKET_BODY, MARKET, CORRELATION_MATRIX, **PARAMETERS)
-    own = [document(metrics.CORRELATION, slot, BESIDE, pair, **PARAMETERS) for pair in MATRIX]
+    market = document(CORRELATION, slot, MARKET_BODY, MARKET, CORRELATION_MATRIX.name, **PARAMETERS)
+    own = [document(CORRELATION, slot, BESIDE, pair, **PARAMETERS) for pair in MATRIX]
     own[0].body["metadata"]["completeness"] = 50.0  # type: ignore[index] # a map
     return [market, *own]
 
@@ -89,8 +94,8 @@ def correlations(slot: int) -> list[AnalyticsDocument]:
 def store() -> MemoryAnalyticsStore:
     stored = MemoryAnalyticsStore()
     for slot in range(4):
-        save(stored, document(metrics.REGIME, slot, REGIME_BODY), *correlations(slot))
-    save(stored, *(document(metrics.REGIME_MODEL, slot, MODEL_BODY) for slot in (0, 2)))
+        save(stored, document(REGIME, slot, REGIME_BODY), *correlations(slot))
+    save(stored, *(document(REGIME_MODEL, slot, MODEL_BODY) for slot in (0, 2)))
     return stored
 
 
@@ -105,7 +110,7 @@ def app(store: MemoryAnalyticsStore) -> FastAPI:
 
 def test_regime_stands_beside_that_of_the_newest_model(app: FastAPI) -> None:
     (answer,) = get(app, "/analysis/regime?pair=btcusdt")
-    single_answer(REGIME).model_validate_json(answer.content, strict=True)
+    single_answer(SHOWN).model_validate_json(answer.content, strict=True)
     body = answer.json()
     assert (body["pair"], body["period"], body["metric"]) == ("BTCUSDT", "1h", "regime")
     data = body["data"]
@@ -130,7 +135,7 @@ def test_one_field_of_a_regime(app: FastAPI) -> None:
 
 
 def test_without_a_model_its_fields_are_null(app: FastAPI, store: MemoryAnalyticsStore) -> None:
-    save(store, document(metrics.REGIME, 1, REGIME_BODY, "ETHUSDT"))
+    save(store, document(REGIME, 1, REGIME_BODY, "ETHUSDT"))
     data = json_of(app, "/analysis/regime?pair=ETHUSDT")["data"]
     assert data["regime"] == "balanced_market"
     assert data["model_regime"] is data["model_probability"] is data["model_as_of"] is None
@@ -176,7 +181,7 @@ def test_a_pair_that_is_not_in_the_matrix_is_null(app: FastAPI) -> None:
 
 
 def test_details_belong_to_the_matrix_they_were_computed_with(app: FastAPI, store: MemoryAnalyticsStore) -> None:
-    save(store, document(metrics.CORRELATION, 4, {**BESIDE, "rolling_correlation": "-1"}, "ETHUSDT"))
+    save(store, document(CORRELATION, 4, {**BESIDE, "rolling_correlation": "-1"}, "ETHUSDT"))
     body = json_of(app, "/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h")
     assert body["details"]["ETHUSDT"]["rolling_correlation"] == "0.871"
 
@@ -194,6 +199,9 @@ def test_a_matrix_explained(app: FastAPI) -> None:
     assert len(explain["inputs"]) == 3
     assert all("1h" in dataset for dataset in explain["inputs"])
     assert explain["parameters"] == PARAMETERS
+    assert {(one["dataset_id"], one["transformation"]) for one in explain["lineage"]} == {
+        ("analytics_correlation_matrix", "correlation_calculator")
+    }
 
 
 @pytest.mark.parametrize("query", ["pairs=XYZUSDT,ABCUSDT&period=1h", "pairs=BTCUSDT&period=1d"])
@@ -229,11 +237,11 @@ def whole_market(store: MemoryAnalyticsStore) -> None:
     for number, pair in enumerate(("BTCUSDT", "ETHUSDT", "SOLUSDT")):
         save(
             store,
-            document(metrics.VOLATILITY, 3, {"annualized_volatility": f"0.{9 - number}"}, pair),
-            document(metrics.VOLUME, 3, {"volume_spike_ratio": "10.5" if number == 1 else f"{number + 2}"}, pair),
-            document(metrics.TREND, 3, {"crossover_signal": "bullish", "rate_of_change": f"{number - 1}"}, pair),
+            document(VOLATILITY, 3, {"annualized_volatility": f"0.{9 - number}"}, pair),
+            document(VOLUME, 3, {"volume_spike_ratio": "10.5" if number == 1 else f"{number + 2}"}, pair),
+            document(TREND, 3, {"crossover_signal": "bullish", "rate_of_change": f"{number - 1}"}, pair),
         )
-    save(store, document(metrics.VOLATILITY, 3, {"annualized_volatility": None}, "ADAUSDT"))
+    save(store, document(VOLATILITY, 3, {"annualized_volatility": None}, "ADAUSDT"))
 
 
 @pytest.mark.usefixtures("whole_market")
@@ -299,15 +307,17 @@ def test_what_the_calculators_store_is_served_whole(app: FastAPI, store: MemoryA
     candles = {
         pair: random_walk(2400, H1, seed=seed, start_ms=NOW_MS - 2400 * HOUR_MS) for seed, pair in enumerate(pairs)
     }
-    wide = Window(H1, NOW_MS, 720, 1441)
-    both = CorrelationInputs(wide, tuple(Series(pair, wide, part(candles[pair], slice(-1441, None))) for pair in pairs))
-    btc = Series("BTCUSDT", window_of(metrics.REGIME, H1, NOW_MS), part(candles["BTCUSDT"], slice(-720, None)))
+    wide = BarWindow(H1, NOW_MS, 720, 1441)
+    both = CorrelationInputs(
+        wide, tuple(History(pair, wide, part(candles[pair], slice(-1441, None))) for pair in pairs)
+    )
+    btc = History("BTCUSDT", window_of(REGIME, H1, NOW_MS), part(candles["BTCUSDT"], slice(-720, None)))
     model = window_for(H1, NOW_MS)
-    long = Series("BTCUSDT", model, part(candles["BTCUSDT"], slice(-model.loaded_bars, None)))
+    long = History("BTCUSDT", model, part(candles["BTCUSDT"], slice(-model.loaded_bars, None)))
     computed = {
-        metrics.CORRELATION: correlation(both),
-        metrics.REGIME: regime(btc),
-        metrics.REGIME_MODEL: regime_model(long),
+        CORRELATION: correlation(both),
+        REGIME: regime(btc),
+        REGIME_MODEL: regime_model(long),
     }
     for metric, results in computed.items():
         assert results
@@ -317,7 +327,7 @@ def test_what_the_calculators_store_is_served_whole(app: FastAPI, store: MemoryA
     assert shown.metadata.as_of == to_iso(NOW_MS)
     assert all(value is not None for value in matrix.json()["details"]["ETHUSDT"].values())
     assert all(value is not None for value in matrix.json()["market"]["market_breadth"].values())
-    single_answer(REGIME).model_validate_json(newest.content, strict=True)
+    single_answer(SHOWN).model_validate_json(newest.content, strict=True)
     assert all(value is not None for value in newest.json()["data"].values())
 
 

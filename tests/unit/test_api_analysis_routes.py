@@ -7,23 +7,26 @@ from typing import Any, cast
 import pytest
 from fastapi import FastAPI
 
-from common.analytics import metrics
+from common.analytics.calculators.trend import TREND
+from common.analytics.calculators.volatility import VOLATILITY
+from common.analytics.calculators.volume import VOLUME
+from common.analytics.declaration import Metric, Served
+from common.analytics.metrics import METRICS
 from common.clock import FixedClock
 from common.storage.ports import AnalyticsDocument, AnalyticsStore
-from functions.api_analysis.listings import LISTINGS, TREND, VOLATILITY, VOLUME, Listing
 from functions.api_analysis.models import listing_answer
 from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.routes import build_api
-from functions.api_analysis.singles import SINGLES
 from tests.support import documents
 from tests.support.api import fields_at_fault, get, json_of
-from tests.support.documents import FIRST_MS, SLOT_MS, as_of
+from tests.support.documents import FIRST_MS, SLOT_MS, as_of, names
 from tests.support.memory_stores import MemoryAnalyticsStore
 
 NOW_MS = FIRST_MS + 12 * SLOT_MS
 # Routes of their own form.
 BESIDE_THE_DECLARED = {"regime", "correlation", "market-overview"}
-every_listing = pytest.mark.parametrize("listing", LISTINGS, ids=lambda listing: listing.metric.name)
+LISTINGS = [metric for metric in METRICS.values() if metric.served is Served.LIST]
+every_listing = pytest.mark.parametrize("listing", LISTINGS, ids=lambda listing: listing.name)
 
 VOLATILITY_BODY = {
     "rolling_stddev": "0.00512000000000",
@@ -59,9 +62,9 @@ TREND_BODY = {
 BODIES: dict[str, dict[str, Any]] = {"volatility": VOLATILITY_BODY, "volume": VOLUME_BODY, "trend": TREND_BODY}
 
 
-def document(listing: Listing, slot: int, timeframe: str = "1h", **changes: Any) -> AnalyticsDocument:
-    fields = {**BODIES[listing.metric.name], **changes}
-    return documents.document(listing.metric, slot, fields, timeframe, window_bars=720)
+def document(listing: Metric, slot: int, timeframe: str = "1h", **changes: Any) -> AnalyticsDocument:
+    fields = {**BODIES[listing.name], **changes}
+    return documents.document(listing, slot, fields, timeframe, window_bars=720)
 
 
 def save(store: MemoryAnalyticsStore, documents: Sequence[AnalyticsDocument]) -> None:
@@ -82,8 +85,8 @@ def app(store: MemoryAnalyticsStore) -> FastAPI:
     return build_api(AnalysisReader(cast("AnalyticsStore", store), FixedClock(NOW_MS)))
 
 
-def url(listing: Listing, more: str = "") -> str:
-    return f"/analysis/{listing.metric.name}?pair=BTCUSDT&period=1h{more}"
+def url(listing: Metric, more: str = "") -> str:
+    return f"/analysis/{listing.name}?pair=BTCUSDT&period=1h{more}"
 
 
 def slots_of(body: Any) -> list[str]:
@@ -91,14 +94,14 @@ def slots_of(body: Any) -> list[str]:
 
 
 @every_listing
-def test_answers_are_what_the_openapi_document_says(app: FastAPI, listing: Listing) -> None:
+def test_answers_are_what_the_openapi_document_says(app: FastAPI, listing: Metric) -> None:
     (answer,) = get(app, url(listing))
     listing_answer(listing).model_validate_json(answer.content, strict=True)
 
 
 def test_volatility(app: FastAPI) -> None:
     body = json_of(app, url(VOLATILITY, "&limit=1"))
-    added = dict.fromkeys(set(VOLATILITY.fields) - {"rolling_stddev", "annualized", "parkinson", "vov", "yang_zhang"})
+    added = dict.fromkeys(names(VOLATILITY) - {"rolling_stddev", "annualized", "parkinson", "vov", "yang_zhang"})
     assert body == {
         "pair": "BTCUSDT",
         "period": "1h",
@@ -159,18 +162,18 @@ def test_trend(app: FastAPI) -> None:
 def test_the_documented_keys_of_volatility_are_there_and_missing_is_null(
     app: FastAPI, store: MemoryAnalyticsStore, key: str
 ) -> None:
-    missing: dict[str, Any] = {VOLATILITY.fields[key]: None}
+    missing: dict[str, Any] = {VOLATILITY.fields_of(key)[0].key: None}
     save(store, [document(VOLATILITY, 11, **missing)])
     assert json_of(app, url(VOLATILITY))["values"][0][key] is None
 
 
 @every_listing
-def test_the_newest_ten_come_first(app: FastAPI, listing: Listing) -> None:
+def test_the_newest_ten_come_first(app: FastAPI, listing: Metric) -> None:
     assert slots_of(json_of(app, url(listing))) == as_of(*range(11, 1, -1))
 
 
 @every_listing
-def test_history_by_range_order_and_page(app: FastAPI, listing: Listing) -> None:
+def test_history_by_range_order_and_page(app: FastAPI, listing: Metric) -> None:
     inside = f"&start={as_of(3)[0]}&end={as_of(8)[0]}"
     assert slots_of(json_of(app, url(listing, inside))) == as_of(7, 6, 5, 4, 3)
     assert slots_of(json_of(app, url(listing, f"{inside}&sort_order=asc&limit=2"))) == as_of(3, 4)
@@ -189,23 +192,23 @@ def test_history_by_range_order_and_page(app: FastAPI, listing: Listing) -> None
 
 
 @every_listing
-def test_documents_about_the_future_are_not_shown(app: FastAPI, store: MemoryAnalyticsStore, listing: Listing) -> None:
+def test_documents_about_the_future_are_not_shown(app: FastAPI, store: MemoryAnalyticsStore, listing: Metric) -> None:
     save(store, [document(listing, 12), document(listing, 13)])
     assert slots_of(json_of(app, url(listing, "&limit=1"))) == as_of(12)
 
 
 @every_listing
-def test_timeframes_are_kept_apart(app: FastAPI, listing: Listing) -> None:
-    daily = json_of(app, f"/analysis/{listing.metric.name}?pair=BTCUSDT&period=1d")
+def test_timeframes_are_kept_apart(app: FastAPI, listing: Metric) -> None:
+    daily = json_of(app, f"/analysis/{listing.name}?pair=BTCUSDT&period=1d")
     assert (daily["period"], len(daily["values"])) == ("1d", 1)
 
 
 @every_listing
-def test_a_method_is_one_of_the_keys(app: FastAPI, listing: Listing) -> None:
+def test_a_method_is_one_of_the_keys(app: FastAPI, listing: Metric) -> None:
     every = set(json_of(app, url(listing))["values"][0])
     common = {"timestamp", "as_of", "data_until", "rows_used", "warmup_complete"}
-    assert every == common | set(listing.fields)
-    for method in listing.fields:
+    assert every == common | names(listing)
+    for method in names(listing):
         body = json_of(app, url(listing, f"&method={method}"))
         assert body["method"] == method
         assert set(body["values"][0]) == common | {method}
@@ -213,16 +216,16 @@ def test_a_method_is_one_of_the_keys(app: FastAPI, listing: Listing) -> None:
 
 def test_the_method_of_the_documents_shows_them_whole(app: FastAPI) -> None:
     body = json_of(app, url(VOLUME, "&method=aggregation"))
-    assert set(VOLUME.fields) <= set(body["values"][0])
+    assert names(VOLUME) <= set(body["values"][0])
 
 
 @every_listing
-def test_the_window_that_is_computed_is_accepted(app: FastAPI, listing: Listing) -> None:
-    assert json_of(app, url(listing, f"&window={listing.metric.window}"))["window"] == listing.metric.window
+def test_the_window_that_is_computed_is_accepted(app: FastAPI, listing: Metric) -> None:
+    assert json_of(app, url(listing, f"&window={listing.window}"))["window"] == listing.window
 
 
 @every_listing
-def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, listing: Listing) -> None:
+def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, listing: Metric) -> None:
     (window,) = get(app, url(listing, "&window=7d"))
     assert fields_at_fault(window) == ["window"]
     assert window.json()["detail"][0]["msg"] == f"expected one of {', '.join(listing.windows)}"
@@ -248,28 +251,28 @@ def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, listing: Lis
     ],
 )
 @every_listing
-def test_a_wrong_query_names_its_fields(app: FastAPI, listing: Listing, query: str, fields: list[str]) -> None:
-    (answer,) = get(app, f"/analysis/{listing.metric.name}?{query}")
+def test_a_wrong_query_names_its_fields(app: FastAPI, listing: Metric, query: str, fields: list[str]) -> None:
+    (answer,) = get(app, f"/analysis/{listing.name}?{query}")
     assert sorted(fields_at_fault(answer)) == fields
 
 
 @every_listing
-def test_nothing_computed_is_an_empty_list(app: FastAPI, listing: Listing) -> None:
+def test_nothing_computed_is_an_empty_list(app: FastAPI, listing: Metric) -> None:
     for query in ("pair=XYZUSDT&period=1h", "pair=BTCUSDT&period=5m"):
-        body = json_of(app, f"/analysis/{listing.metric.name}?{query}")
+        body = json_of(app, f"/analysis/{listing.name}?{query}")
         assert (body["values"], body["pagination"]["total"]) == ([], 0)
         assert body["metadata"]["data_completeness"] is body["metadata"]["last_updated"] is None
 
 
 @every_listing
-def test_an_explanation_tells_of_the_newest_value(app: FastAPI, listing: Listing) -> None:
+def test_an_explanation_tells_of_the_newest_value(app: FastAPI, listing: Metric) -> None:
     (answer,) = get(app, url(listing, f"&end={as_of(8)[0]}&sort_order=asc&explain=1"))
     listing_answer(listing).model_validate_json(answer.content, strict=True)
     explanation = answer.json()["explain"]
     assert explanation.pop("inputs")[0] == "candles_BTCUSDT_1h"
-    assert {item["dataset_id"] for item in explanation.pop("lineage")} == {f"analytics_BTCUSDT_{listing.metric.name}"}
+    assert {item["dataset_id"] for item in explanation.pop("lineage")} == {f"analytics_BTCUSDT_{listing.name}"}
     assert explanation == {
-        "window": listing.metric.window,
+        "window": listing.window,
         "parameters": {"window_bars": 720},
         "as_of": as_of(7)[0],
         "data_until": "2025-10-20T01:00:00.000Z",
@@ -292,14 +295,14 @@ def test_an_explanation_names_every_dataset_and_what_was_made_of_it(app: FastAPI
 
 
 @every_listing
-def test_nothing_is_explained_unless_asked_and_nothing_of_nothing(app: FastAPI, listing: Listing) -> None:
+def test_nothing_is_explained_unless_asked_and_nothing_of_nothing(app: FastAPI, listing: Metric) -> None:
     assert "explain" not in json_of(app, url(listing))
     assert "explain" not in json_of(app, url(listing, "&explain=0"))
-    assert json_of(app, f"/analysis/{listing.metric.name}?pair=XYZUSDT&period=1h&explain=1")["explain"] is None
+    assert json_of(app, f"/analysis/{listing.name}?pair=XYZUSDT&period=1h&explain=1")["explain"] is None
 
 
 @every_listing
-def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalyticsStore, listing: Listing) -> None:
+def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalyticsStore, listing: Metric) -> None:
     store.failing = True
     (answer,) = get(app, url(listing))
     assert answer.status_code == 503
@@ -309,10 +312,10 @@ def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalytic
 
 def test_the_openapi_document_lists_every_route_with_what_it_accepts(app: FastAPI) -> None:
     document = json_of(app, "/openapi.json")
-    declared = {one.metric.name for one in (*LISTINGS, *SINGLES)}
+    declared = {one.name for one in METRICS.values() if one.served is not Served.OTHERWISE}
     assert set(document["paths"]) == {f"/analysis/{name}" for name in declared | BESIDE_THE_DECLARED}
     for listing in LISTINGS:
-        route = document["paths"][f"/analysis/{listing.metric.name}"]["get"]
+        route = document["paths"][f"/analysis/{listing.name}"]["get"]
         parameters = {parameter["name"]: parameter for parameter in route["parameters"]}
         assert set(parameters) == {
             *("pair", "period", "method", "window", "start", "end", "limit", "offset", "sort_order", "explain")
@@ -323,7 +326,7 @@ def test_the_openapi_document_lists_every_route_with_what_it_accepts(app: FastAP
 
 
 def test_routes_that_are_not_declared_do_not_exist(app: FastAPI) -> None:
-    declared = {one.metric.name for one in (*LISTINGS, *SINGLES)}
-    undeclared = set(metrics.METRICS) - declared - BESIDE_THE_DECLARED
+    declared = {one.name for one in METRICS.values() if one.served is not Served.OTHERWISE}
+    undeclared = set(METRICS) - declared - BESIDE_THE_DECLARED
     answers = get(app, *[f"/analysis/{name}?pair=BTCUSDT&period=1h" for name in sorted(undeclared)])
     assert {answer.status_code for answer in answers} == {404}

@@ -6,19 +6,23 @@ from typing import Any, cast
 import pytest
 from fastapi import FastAPI
 
+from common.analytics.calculators.deviation import DEVIATION
+from common.analytics.calculators.seasonality import SEASONALITY
+from common.analytics.calculators.spread import SPREAD
+from common.analytics.declaration import Metric, Served
+from common.analytics.metrics import METRICS
 from common.clock import FixedClock
 from common.storage.ports import AnalyticsStore
-from functions.api_analysis.listings import Listing
 from functions.api_analysis.models import single_answer
 from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.routes import build_api
-from functions.api_analysis.singles import DEVIATION, SEASONALITY, SINGLES, SPREAD
 from tests.support.api import fields_at_fault, get, json_of
-from tests.support.documents import FIRST_MS, SLOT_MS, as_of, document
+from tests.support.documents import FIRST_MS, SLOT_MS, as_of, document, names
 from tests.support.memory_stores import MemoryAnalyticsStore
 
 NOW_MS = FIRST_MS + 12 * SLOT_MS
-every_single = pytest.mark.parametrize("single", SINGLES, ids=lambda single: single.metric.name)
+SINGLES = [metric for metric in METRICS.values() if metric.served is Served.NEWEST]
+every_single = pytest.mark.parametrize("single", SINGLES, ids=lambda single: single.name)
 
 SPREAD_BODY = {
     "bid_ask_spread": "0.10",
@@ -70,9 +74,9 @@ def store() -> MemoryAnalyticsStore:
     return stored
 
 
-def put(store: MemoryAnalyticsStore, single: Listing, *slots: int, timeframe: str | None) -> None:
-    body = BODIES[single.metric.name]
-    asyncio.run(store.save([document(single.metric, slot, body, timeframe, rolling_window=20) for slot in slots]))
+def put(store: MemoryAnalyticsStore, single: Metric, *slots: int, timeframe: str | None) -> None:
+    body = BODIES[single.name]
+    asyncio.run(store.save([document(single, slot, body, timeframe, rolling_window=20) for slot in slots]))
 
 
 @pytest.fixture
@@ -80,9 +84,9 @@ def app(store: MemoryAnalyticsStore) -> FastAPI:
     return build_api(AnalysisReader(cast("AnalyticsStore", store), FixedClock(NOW_MS)))
 
 
-def url(single: Listing, more: str = "", pair: str = "BTCUSDT", period: str = "1h") -> str:
+def url(single: Metric, more: str = "", pair: str = "BTCUSDT", period: str = "1h") -> str:
     timeframe = "" if single is SPREAD else f"&period={period}"
-    return f"/analysis/{single.metric.name}?pair={pair}{timeframe}{more}"
+    return f"/analysis/{single.name}?pair={pair}{timeframe}{more}"
 
 
 def slots_of(body: Any) -> list[str]:
@@ -91,13 +95,13 @@ def slots_of(body: Any) -> list[str]:
 
 @every_single
 @pytest.mark.parametrize("more", ["", "&limit=3", "&explain=1", "&limit=3&explain=1"])
-def test_answers_are_what_the_openapi_document_says(app: FastAPI, single: Listing, more: str) -> None:
+def test_answers_are_what_the_openapi_document_says(app: FastAPI, single: Metric, more: str) -> None:
     (answer,) = get(app, url(single, more))
     single_answer(single).model_validate_json(answer.content, strict=True)
 
 
 def test_spread(app: FastAPI) -> None:
-    missing = dict.fromkeys(set(SPREAD.fields) - set(SPREAD_BODY))
+    missing = dict.fromkeys(names(SPREAD) - set(SPREAD_BODY))
     assert json_of(app, "/analysis/spread?pair=btcusdt") == {
         "pair": "BTCUSDT",
         "metric": "spread",
@@ -136,14 +140,14 @@ def test_seasonality(app: FastAPI) -> None:
 
 
 @every_single
-def test_the_newest_document_up_to_now_is_served(app: FastAPI, store: MemoryAnalyticsStore, single: Listing) -> None:
+def test_the_newest_document_up_to_now_is_served(app: FastAPI, store: MemoryAnalyticsStore, single: Metric) -> None:
     assert json_of(app, url(single))["data"]["as_of"] == as_of(11)[0]
     put(store, single, 12, 13, timeframe=None if single is SPREAD else "1h")
     assert json_of(app, url(single))["data"]["as_of"] == as_of(12)[0], "13 is about the future"
 
 
-@pytest.mark.parametrize("single", [DEVIATION, SEASONALITY], ids=lambda single: single.metric.name)
-def test_the_period_selects(app: FastAPI, single: Listing) -> None:
+@pytest.mark.parametrize("single", [DEVIATION, SEASONALITY], ids=lambda single: single.name)
+def test_the_period_selects(app: FastAPI, single: Metric) -> None:
     daily = json_of(app, url(single, period="1d"))
     assert (daily["period"], daily["data"]["as_of"]) == ("1d", as_of(0)[0])
     (answer,) = get(app, url(single, period="4h"))
@@ -151,7 +155,7 @@ def test_the_period_selects(app: FastAPI, single: Listing) -> None:
 
 
 @every_single
-def test_history_is_added_when_it_is_asked_for(app: FastAPI, single: Listing) -> None:
+def test_history_is_added_when_it_is_asked_for(app: FastAPI, single: Metric) -> None:
     assert "values" not in json_of(app, url(single))
     span = f"&start={as_of(3)[0]}&end={as_of(8)[0]}"
     body = json_of(app, url(single, span))
@@ -167,22 +171,22 @@ def test_history_is_added_when_it_is_asked_for(app: FastAPI, single: Listing) ->
 
 
 @every_single
-def test_a_method_is_one_of_the_fields(app: FastAPI, single: Listing) -> None:
+def test_a_method_is_one_of_the_fields(app: FastAPI, single: Metric) -> None:
     common = {"timestamp", "as_of", "data_until", "rows_used", "warmup_complete"}
-    whole = json_of(app, url(single, f"&method={single.metric.method}"))
-    assert set(whole["data"]) == common | set(single.fields)
-    for method in single.fields:
+    whole = json_of(app, url(single, f"&method={single.method}"))
+    assert set(whole["data"]) == common | names(single)
+    for method in names(single):
         body = json_of(app, url(single, f"&method={method}&limit=2"))
         assert body["method"] == method
         assert all(set(value) == common | {method} for value in (body["data"], *body["values"]))
 
 
 @every_single
-def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, single: Listing) -> None:
-    assert json_of(app, url(single, f"&window={single.metric.window}"))["window"] == single.metric.window
+def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, single: Metric) -> None:
+    assert json_of(app, url(single, f"&window={single.window}"))["window"] == single.window
     (window,) = get(app, url(single, "&window=7d"))
     assert fields_at_fault(window) == ["window"]
-    assert window.json()["detail"][0]["msg"] == f"expected one of {single.metric.window}"
+    assert window.json()["detail"][0]["msg"] == f"expected one of {single.window}"
     (method,) = get(app, url(single, "&method=guessing"))
     assert fields_at_fault(method) == ["method"]
 
@@ -202,8 +206,8 @@ def test_what_is_not_computed_is_refused_with_what_is(app: FastAPI, single: List
     ],
 )
 @every_single
-def test_a_wrong_query_names_its_fields(app: FastAPI, single: Listing, query: str, fields: list[str]) -> None:
-    (answer,) = get(app, f"/analysis/{single.metric.name}?{query}")
+def test_a_wrong_query_names_its_fields(app: FastAPI, single: Metric, query: str, fields: list[str]) -> None:
+    (answer,) = get(app, f"/analysis/{single.name}?{query}")
     assert sorted(fields_at_fault(answer)) == fields
 
 
@@ -214,7 +218,7 @@ def test_only_spread_has_no_period(app: FastAPI) -> None:
 
 
 @every_single
-def test_a_document_that_does_not_exist_is_404(app: FastAPI, single: Listing) -> None:
+def test_a_document_that_does_not_exist_is_404(app: FastAPI, single: Metric) -> None:
     for query in (
         url(single, pair="XYZUSDT"),
         url(single, f"&end={as_of(0)[0]}"),
@@ -222,11 +226,11 @@ def test_a_document_that_does_not_exist_is_404(app: FastAPI, single: Listing) ->
     ):
         (answer,) = get(app, query)
         assert answer.status_code == 404
-        assert answer.json()["detail"].startswith(f"No {single.metric.name} data available for ")
+        assert answer.json()["detail"].startswith(f"No {single.name} data available for ")
 
 
 @every_single
-def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalyticsStore, single: Listing) -> None:
+def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalyticsStore, single: Metric) -> None:
     store.failing = True
     (answer,) = get(app, url(single))
     assert (answer.status_code, answer.json()) == (503, {"detail": "Database not available"})
@@ -241,11 +245,11 @@ def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalytic
         (SEASONALITY, ["candles_BTCUSDT_1h"]),
     ],
 )
-def test_an_explanation_tells_of_the_document(app: FastAPI, single: Listing, inputs: list[str]) -> None:
+def test_an_explanation_tells_of_the_document(app: FastAPI, single: Metric, inputs: list[str]) -> None:
     assert "explain" not in json_of(app, url(single))
     assert json_of(app, url(single, "&explain=1"))["explain"] == {
         "inputs": inputs,
-        "window": single.metric.window,
+        "window": single.window,
         "parameters": {"rolling_window": 20},
         "as_of": "2025-10-20T02:45:00.000Z",
         "data_until": "2025-10-20T02:00:00.000Z",
@@ -253,9 +257,9 @@ def test_an_explanation_tells_of_the_document(app: FastAPI, single: Listing, inp
         "warmup_complete": True,
         "lineage": [
             {
-                "dataset_id": f"analytics_BTCUSDT_{single.metric.name}",
+                "dataset_id": f"analytics_BTCUSDT_{single.name}",
                 "source_dataset_id": source,
-                "transformation": f"{single.metric.name}_calculator",
+                "transformation": f"{single.name}_calculator",
             }
             for source in inputs
         ],
@@ -265,7 +269,7 @@ def test_an_explanation_tells_of_the_document(app: FastAPI, single: Listing, inp
 def test_the_openapi_document_says_what_each_route_accepts(app: FastAPI) -> None:
     paths = json_of(app, "/openapi.json")["paths"]
     for single in SINGLES:
-        route = paths[f"/analysis/{single.metric.name}"]["get"]
+        route = paths[f"/analysis/{single.name}"]["get"]
         parameters = {parameter["name"]: parameter for parameter in route["parameters"]}
         accepted = {"pair", "method", "window", "start", "end", "limit", "offset", "sort_order", "explain"}
         assert set(parameters) == accepted | (set() if single is SPREAD else {"period"})

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.tsa.stattools import coint
 
+from common.analytics.calculators.correlation import CORRELATION
+from common.analytics.declaration import MARKET
 from common.analytics.document import Result
-from common.analytics.metrics import CORRELATION, MARKET
-from common.analytics.window import Series, Window, window_of
+from common.analytics.window import BarWindow, History, window_of
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from functions.correlation import calculator
@@ -37,17 +38,17 @@ H1 = Timeframe.H1
 PAIRS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "ADAUSDT", "SOLUSDT")
 
 
-def window_at(end_ms: int, timeframe: Timeframe = H1, bars: int | None = None) -> Window:
+def window_at(end_ms: int, timeframe: Timeframe = H1, bars: int | None = None) -> BarWindow:
     own = window_of(CORRELATION, timeframe, end_ms)
     bars = own.bars if bars is None else bars
-    return Window(timeframe, end_ms, bars, bars + rolling_bars(timeframe) + 1)
+    return BarWindow(timeframe, end_ms, bars, bars + rolling_bars(timeframe) + 1)
 
 
 def inputs_of(candles: dict[str, CandleColumns], timeframe: Timeframe = H1) -> CorrelationInputs:
     end_ms = max(int(one.open_time_ms[-1]) for one in candles.values()) + timeframe.duration_ms
     window = window_at(end_ms, timeframe)
     loaded = {symbol: part(one, slice(-window.loaded_bars, None)) for symbol, one in candles.items()}
-    return CorrelationInputs(window, tuple(Series(symbol, window, one) for symbol, one in loaded.items()))
+    return CorrelationInputs(window, tuple(History(symbol, window, one) for symbol, one in loaded.items()))
 
 
 def results_of(candles: dict[str, CandleColumns], timeframe: Timeframe = H1) -> dict[str, Result]:
@@ -99,7 +100,7 @@ def test_the_check_vectors_of_the_analytics_page() -> None:
     assert of(results["ETHUSDT"], "correlation_matrix")["BTCUSDT"] == pytest.approx(0.702545292775199, rel=1e-11)
     assert of(results["ETHUSDT"], "volatility_correlation") == pytest.approx(0.0609096043083897, rel=1e-9)
     # Thirty bars of it, and lags up to 11: the vectors state a shorter rolling window than thirty days.
-    btc, eth = (column_of(one) for one in inputs.series)
+    btc, eth = (column_of(one) for one in inputs.histories)
     own, base = eth.returns[-30:], btc.returns[-30:]
     assert np.corrcoef(own, base)[0, 1] == pytest.approx(0.644603538711971, rel=1e-11)
     assert of(results["ETHUSDT"], "rolling_correlation") == of(results["ETHUSDT"], "correlation_matrix")["BTCUSDT"]
@@ -226,16 +227,16 @@ def test_a_bar_that_is_missing_before_the_last_counts_neither_up_nor_down() -> N
     up.close[-2:] = [1.0, 2.0]
     gapped = without(candles["BBBUSDT"], 298)
     inputs = inputs_of({"AAAUSDT": up, "BBBUSDT": gapped})
-    assert market_breadth(inputs.series)["advance_decline"] == 1.0
+    assert market_breadth(inputs.histories)["advance_decline"] == 1.0
 
 
 def test_steadiness_needs_whole_months() -> None:
     candles = market_of(760, ("BTCUSDT", "ETHUSDT"))
     inputs = inputs_of(candles)
-    btc, eth = (column_of(one) for one in inputs.series)
+    btc, eth = (column_of(one) for one in inputs.histories)
     assert np.isfinite(daily_correlations(eth, btc, inputs.window)).sum() == 17, "half of a month is there on 17 days"
     alone = inputs_of({pair: part(one, slice(-350, None)) for pair, one in candles.items()})
-    columns = [column_of(one) for one in alone.series]
+    columns = [column_of(one) for one in alone.histories]
     assert math.isnan(beside_benchmark(columns[1], columns[0], alone.window)["correlation_stability"])  # type: ignore[arg-type] # a float
 
 
@@ -288,7 +289,7 @@ def test_a_price_in_another_unit_changes_nothing(scale: float) -> None:
 
 def test_the_check_series_has_a_return_for_every_bar_but_the_first() -> None:
     inputs = inputs_of({"BTCUSDT": check_series(), "ETHUSDT": check_series()})
-    assert int(np.isfinite(column_of(inputs.series[0]).returns).sum()) == CHECK_ROWS - 1
+    assert int(np.isfinite(column_of(inputs.histories[0]).returns).sum()) == CHECK_ROWS - 1
 
 
 def calls_of(pairs: int) -> int:

@@ -11,13 +11,13 @@ from scipy import stats
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.stattools import acf
 
+from common.analytics.calculators.deviation import DEVIATION
 from common.analytics.document import Result
-from common.analytics.metrics import DEVIATION
 from common.indicators.arrays import FloatArray1D
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from functions.deviation.calculator import compute
-from tests.support.calculators import PRICES, encoded_fields, flat, number, priced, recorded_until, series_of
+from tests.support.calculators import PRICES, encoded_fields, flat, history_of, number, priced, recorded_until
 from tests.support.candles import check_series, part, random_walk, without
 
 H1 = Timeframe.H1
@@ -25,7 +25,7 @@ OF_RETURNS = ("autocorrelation", "skewness", "kurtosis", "ljung_box_p", "varianc
 
 
 def result_of(candles: CandleColumns, timeframe: Timeframe = H1) -> Result:
-    (result,) = compute(series_of(DEVIATION, candles, timeframe))
+    (result,) = compute(history_of(DEVIATION, candles, timeframe))
     return result
 
 

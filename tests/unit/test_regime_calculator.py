@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.analytics.calculators.regime import REGIME, Regime
 from common.analytics.document import Result
-from common.analytics.metrics import REGIME
-from common.analytics.window import Series, window_of
+from common.analytics.window import History, window_of
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from functions.regime import rules
 from functions.regime.calculator import WALK_BARS, Walk, compute, stable_regime, walk_of
 from functions.regime.hysteresis import stable_level
-from functions.regime.rules import Measures, Regime, Scale, confidence, rule_for
+from functions.regime.rules import RULES, Measures, Scale, rule_for, strength
 from tests.support.candles import columns_of, part, random_walk, recorded_rows, without
 
 H1 = Timeframe.H1
@@ -41,13 +41,13 @@ TABLE = {
 }
 
 
-def series_of(candles: CandleColumns, timeframe: Timeframe = H1) -> Series:
+def history_of(candles: CandleColumns, timeframe: Timeframe = H1) -> History:
     end_ms = int(candles.open_time_ms[-1]) + timeframe.duration_ms
-    return Series("BTCUSDT", window_of(REGIME, timeframe, end_ms), candles)
+    return History("BTCUSDT", window_of(REGIME, timeframe, end_ms), candles)
 
 
 def result_of(candles: CandleColumns, timeframe: Timeframe = H1) -> Result:
-    (result,) = compute(series_of(candles, timeframe))
+    (result,) = compute(history_of(candles, timeframe))
     return result
 
 
@@ -106,19 +106,28 @@ def test_the_inputs_agree_with_pandas(recorded: CandleColumns) -> None:
     assert inputs["rate_of_change"] == pytest.approx(close.pct_change(10).iloc[-1] * 100, rel=1e-10)
 
 
-def test_confidence_grows_with_the_distance_from_the_thresholds() -> None:
+def test_confidence_is_the_constant_of_the_rule(recorded: CandleColumns) -> None:
+    """Programs compare it with 0.80 and 0.70: a factor of any kind would take it below."""
+    constants = {rule.regime.value: rule.confidence for rule in RULES}
+    for end in range(1000, 1200, 5):
+        fields = fields_of(result_of(part(recorded, slice(end - 120, end))))
+        assert fields["confidence"] == constants[fields["regime"]]
+    assert sorted(constants.values()) == [0.60, 0.70, 0.75, 0.80, 0.85, 0.85, 0.85, 0.90]
+
+
+def test_strength_is_the_distance_from_the_thresholds() -> None:
     def of(*values: float) -> float:
         measures = Measures(*values)
-        return confidence(rule_for(measures.levels), measures)
+        return strength(rule_for(measures.levels), measures)
 
-    assert of(0.5 + 1e-12, 1.5 + 1e-12, 0.0) == pytest.approx(0.45)  # breakout, on both thresholds
-    assert of(1.0, 3.0, 0.0) == pytest.approx(0.9)
-    assert of(50.0, 30.0, 0.0) == pytest.approx(0.9), "never above the constant"
-    assert of(0.75, 1.5 + 1e-12, 0.0) == pytest.approx(0.9 * (0.5 + 0.5 * 0.25))
-    assert of(1.0, 3.0, 3.0) == pytest.approx(0.85 * (0.5 + 0.5 * 2.5 / 3)), "the trend counts where a rule names it"
+    assert of(0.5 + 1e-12, 1.5 + 1e-12, 0.0) == pytest.approx(0, abs=1e-9)  # breakout, on both thresholds
+    assert of(1.0, 3.0, 0.0) == pytest.approx(1)
+    assert of(50.0, 30.0, 0.0) == pytest.approx(1), "never above 1"
+    assert of(0.75, 1.5 + 1e-12, 0.0) == pytest.approx(0.25)
+    assert of(1.0, 3.0, 3.0) == pytest.approx(2.5 / 3), "the trend counts where a rule names it"
     # Medium: 0.3 is nearest to 0.2, 1.2 to 1.5.
-    assert of(0.3, 1.2, 9.0) == pytest.approx(0.7 * (0.5 + 0.5 * (0.5 + 0.2) / 2))
-    assert of(0.0, 0.0, 0.0) == pytest.approx(0.75)
+    assert of(0.3, 1.2, 9.0) == pytest.approx((0.5 + 0.2) / 2)
+    assert of(0.0, 0.0, 0.0) == pytest.approx(1)
 
 
 def test_a_value_on_a_threshold_is_in_the_middle() -> None:
@@ -190,7 +199,7 @@ def test_stable_regime_changes_less_often_than_the_plain_one(recorded: CandleCol
 def test_the_walk_is_what_each_bar_said_when_it_was_the_last(recorded: CandleColumns) -> None:
     """Causality: bars that came later change nothing in the measures of a bar."""
     candles = part(recorded, slice(-400, None))
-    walk = walk_of(series_of(candles))
+    walk = walk_of(history_of(candles))
     assert len(walk.volume_ratio) == WALK_BARS
     for back in (1, 7, 30):
         earlier = fields_of(result_of(part(candles, slice(0, 400 - back))))["inputs"]
@@ -200,7 +209,7 @@ def test_the_walk_is_what_each_bar_said_when_it_was_the_last(recorded: CandleCol
 
 
 def test_stable_regime_is_a_function_of_the_last_bars_alone(recorded: CandleColumns) -> None:
-    long, short = (walk_of(series_of(part(recorded, slice(-rows, None)))) for rows in (720, 300))
+    long, short = (walk_of(history_of(part(recorded, slice(-rows, None)))) for rows in (720, 300))
     assert stable_regime(long) == stable_regime(short)
 
 
@@ -213,11 +222,11 @@ def test_without_a_trend_it_is_neutral() -> None:
 
 def test_without_volume_or_volatility_there_is_no_document() -> None:
     candles = random_walk(200, H1)
-    assert compute(series_of(replace(candles, volume=np.zeros(200)))) == []
-    assert compute(series_of(replace(candles, volume=np.full(200, math.nan)))) == []
-    assert compute(series_of(replace(candles, close=np.full(200, math.nan)))) == []
+    assert compute(history_of(replace(candles, volume=np.zeros(200)))) == []
+    assert compute(history_of(replace(candles, volume=np.full(200, math.nan)))) == []
+    assert compute(history_of(replace(candles, close=np.full(200, math.nan)))) == []
     apart = part(without(candles, 1, 0), slice(None, None, 2))
-    assert compute(series_of(apart)) == [], "not one return between neighbours"
+    assert compute(history_of(apart)) == [], "not one return between neighbours"
 
 
 def test_a_flat_market_has_low_volatility() -> None:
@@ -230,7 +239,16 @@ def test_a_flat_market_has_low_volatility() -> None:
 def test_every_timeframe_has_a_regime(timeframe: Timeframe) -> None:
     result = result_of(random_walk(300, timeframe), timeframe)
     assert set(fields_of(result)) == {
-        *("regime", "volatility_level", "volume_level", "trend_direction", "confidence", "stable_regime", "inputs")
+        *(
+            "regime",
+            "volatility_level",
+            "volume_level",
+            "trend_direction",
+            "confidence",
+            "strength",
+            "stable_regime",
+            "inputs",
+        )
     }
     assert result.parameters["volume_window"] == {"1m": 1440, "15m": 96}.get(timeframe, 24)
 
@@ -244,5 +262,5 @@ def test_every_timeframe_has_a_regime(timeframe: Timeframe) -> None:
 def test_a_bad_value_never_raises(bad: float, row: int, column: str) -> None:
     candles = random_walk(200, H1)
     getattr(candles, column)[row] = bad
-    for result in compute(series_of(candles)):
+    for result in compute(history_of(candles)):
         assert 0 <= fields_of(result)["confidence"] <= 0.9

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from common.analytics.window import Series
+from common.analytics.calculators.regime_model import STATES
+from common.analytics.window import History
 from common.indicators.arrays import FloatArray2D, IntArray1D
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
-from functions.regime_model.calculator import STATES, compute, estimate_of, fitted
+from functions.regime_model.calculator import compute, estimate_of, fitted
 from functions.regime_model.features import VOLATILITY, features_of
 from functions.regime_model.hidden_markov import HiddenMarkov, fit
 from functions.regime_model.inputs import window_for
@@ -27,15 +28,15 @@ from tests.support.candles import columns_of, part, random_walk, recorded_rows, 
 H1, D1 = Timeframe.H1, Timeframe.D1
 
 
-def series_of(candles: CandleColumns, timeframe: Timeframe = H1) -> Series:
+def history_of(candles: CandleColumns, timeframe: Timeframe = H1) -> History:
     """Return the series that a store with these candles gives for the instant of their last close."""
     window = window_for(timeframe, int(candles.open_time_ms[-1]) + timeframe.duration_ms)
     first = int(np.searchsorted(candles.open_time_ms, window.loaded_from_ms))
-    return Series("BTCUSDT", window, part(candles, slice(first, None)))
+    return History("BTCUSDT", window, part(candles, slice(first, None)))
 
 
 def fields_of(candles: CandleColumns, timeframe: Timeframe = H1) -> dict[str, Any]:
-    (result,) = compute(series_of(candles, timeframe))
+    (result,) = compute(history_of(candles, timeframe))
     return dict(result.fields)
 
 
@@ -182,8 +183,8 @@ def small_wide() -> HiddenMarkov:
 def test_a_document_does_not_depend_on_what_came_later(bars: int) -> None:
     """The estimate of the whole series says about its earlier bars what their own documents said, within one fit."""
     candles = random_walk(2600, H1)
-    whole = estimate_of(series_of(candles))
-    earlier = estimate_of(series_of(part(candles, slice(0, -bars))))
+    whole = estimate_of(history_of(candles))
+    earlier = estimate_of(history_of(part(candles, slice(0, -bars))))
     assert whole is not None
     assert earlier is not None
     if earlier.fit_until_ms == whole.fit_until_ms:
@@ -194,11 +195,11 @@ def test_a_document_does_not_depend_on_what_came_later(bars: int) -> None:
 
 def test_the_fit_sees_nothing_after_its_date(recorded: CandleColumns) -> None:
     candles = part(recorded, slice(0, -5))  # five bars before midnight: the fit ended nineteen bars ago
-    estimate = estimate_of(series_of(candles))
+    estimate = estimate_of(history_of(candles))
     wild = replace(candles, volume=candles.volume.copy(), high=candles.high.copy())
     wild.volume[-19:] *= 50
     wild.high[-19:] *= 2
-    changed = estimate_of(series_of(wild))
+    changed = estimate_of(history_of(wild))
     assert estimate is not None
     assert changed is not None
     assert len(candles) - 19 == (estimate.fit_until_ms - int(candles.open_time_ms[0])) // H1.duration_ms
@@ -210,16 +211,16 @@ def test_the_fit_sees_nothing_after_its_date(recorded: CandleColumns) -> None:
 def test_between_two_dates_of_the_grid_a_model_is_fitted_once(recorded: CandleColumns) -> None:
     fitted.cache_clear()
     for back in range(1, 24):
-        compute(series_of(part(recorded, slice(0, -back))))
+        compute(history_of(part(recorded, slice(0, -back))))
     assert fitted.cache_info().misses == 1
 
 
 def test_a_corrected_candle_is_another_fit(recorded: CandleColumns) -> None:
     fitted.cache_clear()
-    compute(series_of(recorded))
+    compute(history_of(recorded))
     recorded_again = replace(recorded, high=recorded.high.copy())
     recorded_again.high[-500] *= 1.01
-    compute(series_of(recorded_again))
+    compute(history_of(recorded_again))
     assert fitted.cache_info().misses == 2
 
 
@@ -228,7 +229,7 @@ def test_states_are_named_by_the_volatility_that_they_have(
     timeframe: Timeframe, recorded: CandleColumns, daily: CandleColumns
 ) -> None:
     candles = recorded if timeframe is H1 else daily
-    estimate = estimate_of(series_of(candles, timeframe))
+    estimate = estimate_of(history_of(candles, timeframe))
     assert estimate is not None
     state = estimate.probabilities.argmax(axis=1)
     deviation = pd.Series(candles.close).apply(np.log).diff().rolling(24).std().to_numpy()[-len(state) :]
@@ -245,7 +246,7 @@ def test_the_fits_of_two_days_mean_the_same_by_their_states(
     candles = recorded if timeframe is H1 else daily
     agreements, before = [], None
     for steps in range(8):
-        estimate = estimate_of(series_of(part(candles, slice(0, len(candles) - steps * 24)), timeframe))
+        estimate = estimate_of(history_of(part(candles, slice(0, len(candles) - steps * 24)), timeframe))
         assert estimate is not None
         volatility = estimate.model.mean[:, VOLATILITY]
         assert volatility[2] - volatility[0] > 1, "standard deviations"
@@ -265,7 +266,7 @@ def test_the_fall_of_october_was_volatile(recorded: CandleColumns) -> None:
 
 
 def test_the_document(recorded: CandleColumns) -> None:
-    (result,) = compute(series_of(recorded))
+    (result,) = compute(history_of(recorded))
     fields = dict(result.fields)
     probabilities = fields["state_probabilities"]
     assert isinstance(probabilities, dict)
@@ -279,18 +280,18 @@ def test_the_document(recorded: CandleColumns) -> None:
 
 def test_missing_candles_are_passed_over(recorded: CandleColumns) -> None:
     gapped = without(recorded, len(recorded) - 60, 30)
-    features = features_of(series_of(gapped))
+    features = features_of(history_of(gapped))
     assert np.isnan(features[-60:-30]).all()
     assert fields_of(gapped)["model_regime"] in STATES
 
 
 def test_too_little_to_fit_gives_no_document() -> None:
-    assert compute(series_of(random_walk(180, H1))) == []
+    assert compute(history_of(random_walk(180, H1))) == []
     flat = random_walk(600, H1)
     price = np.full(600, 3.0)
-    assert compute(series_of(replace(flat, open=price, high=price, low=price, close=price))) == []
-    assert compute(series_of(replace(flat, volume=np.zeros(600)))) == []
-    assert compute(series_of(replace(flat, volume=np.full(600, 3.0)))) == [], "a feature that does not change"
+    assert compute(history_of(replace(flat, open=price, high=price, low=price, close=price))) == []
+    assert compute(history_of(replace(flat, volume=np.zeros(600)))) == []
+    assert compute(history_of(replace(flat, volume=np.full(600, 3.0)))) == [], "a feature that does not change"
 
 
 @given(
@@ -302,5 +303,5 @@ def test_too_little_to_fit_gives_no_document() -> None:
 def test_a_bad_value_never_raises(bad: float, row: int, column: str) -> None:
     candles = random_walk(600, H1)
     getattr(candles, column)[row] = bad
-    for result in compute(series_of(candles)):
+    for result in compute(history_of(candles)):
         assert result.fields["model_regime"] in STATES

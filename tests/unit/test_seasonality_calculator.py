@@ -10,12 +10,12 @@ import pytest
 from scipy import signal, stats
 from statsmodels.tsa.seasonal import seasonal_decompose
 
+from common.analytics.calculators.seasonality import SEASONALITY
 from common.analytics.document import Result
-from common.analytics.metrics import SEASONALITY
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from functions.seasonality.calculator import compute
-from tests.support.calculators import PRICES, encoded_fields, flat, number, priced, recorded_until, series_of
+from tests.support.calculators import PRICES, encoded_fields, flat, history_of, number, priced, recorded_until
 from tests.support.candles import check_series, part, random_walk, without
 
 H1 = Timeframe.H1
@@ -24,7 +24,7 @@ MONDAY_MS = 1_759_104_000_000  # 2025-09-29T00:00:00Z
 
 
 def result_of(candles: CandleColumns, timeframe: Timeframe = H1) -> Result:
-    (result,) = compute(series_of(SEASONALITY, candles, timeframe))
+    (result,) = compute(history_of(SEASONALITY, candles, timeframe))
     return result
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from common.analytics.calculators.spread import SPREAD
+from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.document import Result
-from common.analytics.metrics import VOLATILITY
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
 from common.events.requests import AnalyticsRequested
@@ -29,7 +30,7 @@ from functions.spread.inputs import Book, SpreadInputs, load
 from functions.volatility.calculator import compute as volatility
 from functions.volatility.inputs import VolatilityInputs
 from tests.support import exact_books
-from tests.support.calculators import encoded_fields, flat, number, recorded_until, series_of
+from tests.support.calculators import encoded_fields, flat, history_of, number, recorded_until
 from tests.support.candles import part, random_walk, recorded_rows, without
 from tests.support.memory_stores import MemoryMarketStore
 
@@ -196,7 +197,7 @@ def test_liquidity_is_the_volume_of_a_day_over_hourly_volatility(recorded_data: 
 
 def test_its_volatility_is_that_of_the_volatility_document() -> None:
     candles = random_walk(300, H1)
-    (other,) = volatility(VolatilityInputs(series_of(VOLATILITY, candles), NO_HOURS, NO_HOURS))
+    (other,) = volatility(VolatilityInputs(history_of(VOLATILITY, candles), NO_HOURS, NO_HOURS))
     day = part(candles, slice(-26, None))
     expected = candles.quote_volume[-24:].sum() / number(other, "rolling_stddev")
     assert number(result_of(vector(), hours=day), "liquidity_ratio") == pytest.approx(expected, rel=1e-12)
@@ -221,7 +222,7 @@ def loaded(*rows: DepthRow, candles: Sequence[CandleRow] = (), **changes: Any) -
     store.put(Family.DEPTH, rows)
     store.put(Family.CANDLES, candles)
     request = {"metric": "spread", "symbols": ("BTCUSDT",), "as_of_ms": AS_OF, **changes}
-    return asyncio.run(load(cast("MarketStore", store), AnalyticsRequested.model_validate(request)))
+    return asyncio.run(load(cast("MarketStore", store), SPREAD, AnalyticsRequested.model_validate(request)))
 
 
 def test_the_books_of_the_last_minute_are_read_oldest_first() -> None:

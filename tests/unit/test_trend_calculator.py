@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import talib
 
+from common.analytics.calculators.trend import TREND
 from common.analytics.document import Result
-from common.analytics.metrics import TREND
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from functions.trend.calculator import compute
 from functions.trend.inputs import TrendInputs
-from tests.support.calculators import PRICES, encoded_fields, flat, number, priced, recorded_until, series_of
+from tests.support.calculators import PRICES, encoded_fields, flat, history_of, number, priced, recorded_until
 from tests.support.candles import check_series, part, random_walk, without
 
 H1 = Timeframe.H1
@@ -22,7 +22,7 @@ H1 = Timeframe.H1
 
 def result_of(candles: CandleColumns, benchmark: CandleColumns | None = None, timeframe: Timeframe = H1) -> Result:
     market = candles if benchmark is None else benchmark
-    (result,) = compute(TrendInputs(series_of(TREND, candles, timeframe), market))
+    (result,) = compute(TrendInputs(history_of(TREND, candles, timeframe), market))
     return result
 
 

@@ -12,9 +12,9 @@ import pytest
 import talib
 from statsmodels.regression.linear_model import OLS
 
+from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.document import Result
-from common.analytics.metrics import VOLATILITY
-from common.analytics.window import Series, window_of
+from common.analytics.window import History, window_of
 from common.indicators.arrays import FloatArray1D
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
@@ -30,7 +30,7 @@ def result_of(
     candles: CandleColumns, minutes: CandleColumns = NONE, timeframe: Timeframe = H1, hours: CandleColumns = NONE
 ) -> Result:
     as_of_ms = int(candles.open_time_ms[-1]) + timeframe.duration_ms
-    series = Series("BTCUSDT", window_of(VOLATILITY, timeframe, as_of_ms), candles)
+    series = History("BTCUSDT", window_of(VOLATILITY, timeframe, as_of_ms), candles)
     (result,) = compute(VolatilityInputs(series, minutes, hours))
     return result
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import talib
 
+from common.analytics.calculators.volume import VOLUME
 from common.analytics.document import Result
-from common.analytics.metrics import VOLUME
-from common.analytics.window import Series, window_of
+from common.analytics.window import History, window_of
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from functions.volume.calculator import compute
@@ -22,7 +22,7 @@ H1 = Timeframe.H1
 
 def result_of(candles: CandleColumns, timeframe: Timeframe = H1) -> Result:
     as_of_ms = int(candles.open_time_ms[-1]) + timeframe.duration_ms
-    (result,) = compute(Series("BTCUSDT", window_of(VOLUME, timeframe, as_of_ms), candles))
+    (result,) = compute(History("BTCUSDT", window_of(VOLUME, timeframe, as_of_ms), candles))
     return result
 
 

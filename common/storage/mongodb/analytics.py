@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pymongo import DESCENDING, ReplaceOne
 
-from common.analytics.metrics import MARKET
+from common.analytics.declaration import collection_name
 from common.errors import StoreUnavailable
 from common.storage.mongodb import deletion, reading
 from common.storage.mongodb.base import MongoStore
@@ -39,7 +39,7 @@ class MongoAnalyticsStore(MongoStore):
         parts: defaultdict[str, dict[str, Document]] = defaultdict(dict)
         for document in documents:
             stored = _stored(document, now_ms)
-            parts[_collection_name(document.symbol, document.metric)][stored["_id"]] = stored
+            parts[collection_name(document.symbol, document.metric)][stored["_id"]] = stored
         try:
             await all_of(self._replace(name, list(part.values())) for name, part in parts.items())
         except StoreUnavailable:
@@ -58,7 +58,7 @@ class MongoAnalyticsStore(MongoStore):
         self, symbol: str, metric: str, timeframe: str | None, window: Window
     ) -> list[AnalyticsDocument]:
         """Read documents by ``as_of_ms``."""
-        collection = self.connection.collection(_collection_name(symbol, metric))
+        collection = self.connection.collection(collection_name(symbol, metric))
         found = await reading.page(collection, {"timeframe": timeframe}, ["as_of"], window, "as_of")
         return [_document(symbol, metric, timeframe, stored) for stored in found]
 
@@ -73,7 +73,7 @@ class MongoAnalyticsStore(MongoStore):
         end_ms: int | None = None,
     ) -> int:
         """Count the documents of a range of ``as_of_ms``."""
-        collection = self.connection.collection(_collection_name(symbol, metric))
+        collection = self.connection.collection(collection_name(symbol, metric))
         condition = {"timeframe": timeframe, **reading.time_range(start_ms, end_ms, "as_of")}
         with faults():
             return await collection.count_documents(condition)
@@ -101,10 +101,6 @@ class MongoAnalyticsStore(MongoStore):
             for name in names
             if name.startswith(_PREFIX) and (metric is None or name.removeprefix(ANALYTICS).endswith(f"_{metric}"))
         ]
-
-
-def _collection_name(symbol: str, metric: str) -> str:
-    return f"{_PREFIX}{metric}" if symbol == MARKET else f"{_PREFIX}{symbol}_{metric}"
 
 
 def _stored(document: AnalyticsDocument, stored_at_ms: int) -> Document:
