@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     petrosa_market: Literal["um", "spot"] = "um"
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     k_sink: str | None = None
+    k_ce_overrides: str | None = None
+    k_ca_certs: str | None = None
     sink_timeout_seconds: float = Field(default=30.0, gt=0)
     otel_enabled: bool = True
     otel_exporter_otlp_endpoint: str | None = None

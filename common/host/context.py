@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from common.clock import Clock, clock_from
 from common.errors import ConfigurationError, TemporaryError
-from common.host.sink import EventSink
+from common.events.sink import Sink, sink_of
 from common.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Context:
     name: str
     settings: Settings
     clock: Clock
-    sink: EventSink
+    sink: Sink
 
 
 Opener = Callable[[Context], AbstractAsyncContextManager[R]]
@@ -118,5 +118,4 @@ def context_of(name: str, settings: Settings) -> Context:
     except ValueError as error:
         message = f"PETROSA_CLOCK: expected an ISO-8601 instant, was {settings.petrosa_clock!r}"
         raise ConfigurationError(message) from error
-    sink = EventSink(settings.k_sink, timeout_s=settings.sink_timeout_seconds)
-    return Context(name=name, settings=settings, clock=clock, sink=sink)
+    return Context(name=name, settings=settings, clock=clock, sink=sink_of(settings))

@@ -14,15 +14,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from common.events.envelope import Event
+from common.events.statuses import is_retried
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.symbols import is_symbol
 
 DESTINATION: Final = "knativeerrordest"
 CODE: Final = "knativeerrorcode"
 DATA: Final = "knativeerrordata"
-
-# Client errors that Knative tries again: with these the attempts ran out.
-_RETRIED_CODES: Final = frozenset({404, 408, 409, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Failure:
     @property
     def reason(self) -> Reason:
         """Whether the function refused the event, or the attempts ran out."""
-        refused = self.code is not None and 400 <= self.code < 500 and self.code not in _RETRIED_CODES
+        refused = self.code is not None and 400 <= self.code < 500 and not is_retried(self.code)
         return Reason.REFUSED if refused else Reason.EXHAUSTED
 
     @property

@@ -3,17 +3,14 @@
 The order matters: a crash between the two emits the same events again, with the same ids, and loses none.
 """
 
-import asyncio
 import logging
-from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
 
 from prometheus_client import Counter, Histogram
 
 from common.clock import Clock
 from common.events import types
-from common.events.envelope import Event
 from common.events.requests import event_id
+from common.events.sink import Sink
 from common.settings import Settings
 from common.storage.ports import MetadataStore
 from common.times import SECOND_MS, to_iso
@@ -33,16 +30,6 @@ CYCLE_SECONDS = Histogram(
     ["schedule"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-
-_EMITS_AT_ONCE: Final = 8
-
-
-class Sink(Protocol):
-    """Where events go."""
-
-    async def emit(self, event: Event) -> None:
-        """Hand over one event."""
-        ...
 
 
 class Planner:
@@ -104,7 +91,7 @@ class Planner:
             return 0
         events = list(schedule.events(self._settings, cycle))
         with CYCLE_SECONDS.labels(schedule.name).time():
-            await emit_all(self._sink, events)
+            await self._sink.emit_all(events)
         EVENTS.labels(schedule.name).inc(len(events))
         log.info(
             "cycle planned",
@@ -116,22 +103,3 @@ class Planner:
             },
         )
         return len(events)
-
-
-async def emit_all(sink: Sink, events: Iterable[Event]) -> None:
-    """Emit events, a few at once; returns when all are out.
-
-    Raises:
-        SinkUnavailable: at least one is not.
-    """
-    left = iter(events)
-    senders = (_emit_each(sink, left) for _ in range(_EMITS_AT_ONCE))
-    outcomes = await asyncio.gather(*senders, return_exceptions=True)
-    for outcome in outcomes:
-        if outcome is not None:
-            raise outcome
-
-
-async def _emit_each(sink: Sink, events: Iterator[Event]) -> None:
-    for event in events:
-        await sink.emit(event)

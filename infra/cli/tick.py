@@ -42,9 +42,9 @@ def tick(
 
 
 async def _post(event: "Event", url: str) -> str:
-    from common.host.sink import EventSink
+    from common.events.sink import Sink
 
-    sink = EventSink(url)
+    sink = Sink(url)
     try:
         await sink.emit(event)
     finally:

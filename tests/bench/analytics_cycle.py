@@ -22,8 +22,8 @@ from common.analytics.function import Calculation, Surroundings, open_surroundin
 from common.analytics.metrics import METRICS
 from common.clock import FixedClock
 from common.events.requests import AnalyticsRequested, analytics_requested
+from common.events.sink import Sink
 from common.host import Context
-from common.host.sink import EventSink
 from common.settings import Settings
 from common.storage.open import open_market_store
 from common.timeframes import Timeframe
@@ -138,7 +138,7 @@ async def _seconds(
 @asynccontextmanager
 async def _open(folder: Path) -> AsyncIterator[tuple[Surroundings, FixedClock]]:
     clock = FixedClock(DAY_BEFORE_MS)
-    async with open_surroundings(Context("bench", _settings(folder), clock, EventSink(None))) as surroundings:
+    async with open_surroundings(Context("bench", _settings(folder), clock, Sink(None))) as surroundings:
         yield surroundings, clock
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.events import Event, types
-from common.host.sink import EventSink
+from common.events.sink import Sink
 from common.models.rows import Family
 from common.settings import Settings
 from common.storage.open import open_metadata_store
@@ -89,7 +89,7 @@ def send_scheduled_tick(system: System) -> None:
     tick = Event(types.PING, record.source_of("analytics"), extensions={types.SCHEDULE: "analytics"})
 
     async def run() -> None:
-        sink = EventSink(record.broker_url)
+        sink = Sink(record.broker_url)
         try:
             await sink.emit(tick)
         finally:

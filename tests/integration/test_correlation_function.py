@@ -1,12 +1,13 @@
 """The correlation function whole, over real stores: one event about all pairs makes a document of each and of all."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from common.events import Event, from_http, to_http
+from common.events import from_http, to_http
 from common.events.requests import AnalyticsRequested, analytics_requested, decode_analytics_computed
 from common.host.app import create_app
 from common.models.rows import CandleRow, Family
@@ -17,6 +18,7 @@ from common.timeframes import Timeframe
 from common.times import parse_instant
 from tests.support.asgi import serving
 from tests.support.candles import recorded_rows
+from tests.support.sink import HttpSink, http_sink
 
 MAIN = Path(__file__).resolve().parents[2] / "functions" / "correlation" / "main.py"
 AS_OF = parse_instant("2025-12-31T23:59:00Z")
@@ -25,26 +27,20 @@ PAIRS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(petrosa_data_dir=tmp_path, petrosa_clock="2025-12-31T23:59:00Z")
+def sink() -> Iterator[HttpSink]:
+    with http_sink() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sink: HttpSink) -> Settings:
+    return Settings(petrosa_data_dir=tmp_path, petrosa_clock="2025-12-31T23:59:00Z", k_sink=sink.url)
 
 
 @pytest.fixture(scope="module")
 def recorded(recorded_data: Path) -> dict[str, list[CandleRow]]:
     files = {pair: recorded_data / "klines" / f"um_1h_{pair}_2025-09_2025-12.csv.gz" for pair in PAIRS}
     return {pair: recorded_rows(path, pair, H1) for pair, path in files.items()}
-
-
-@pytest.fixture
-def emitted(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """What was sent to the sink beside the reply."""
-    events: list[Event] = []
-
-    async def take(_sink: object, event: Event) -> None:
-        events.append(event)
-
-    monkeypatch.setattr("common.host.sink.EventSink.emit", take)
-    return events
 
 
 class Answers(list[tuple[int, str | None]]):
@@ -81,17 +77,17 @@ def computed(
 
 
 def test_one_event_makes_a_document_for_each_pair_and_one_of_the_market(
-    settings: Settings, recorded: dict[str, list[CandleRow]], emitted: list[Event]
+    settings: Settings, recorded: dict[str, list[CandleRow]], sink: HttpSink
 ) -> None:
     rows = [row for pair in PAIRS for row in recorded[pair]]
     answers, documents = computed(settings, rows)
     assert answers == [(200, "BTCUSDT")]
     assert set(documents) == {*PAIRS, "MARKET"}
-    told = [decode_analytics_computed(event) for event in emitted]
+    told = [decode_analytics_computed(event) for event in sink.taken]
     assert [(one.symbol, one.metric) for one in told] == [
         *(("ETHUSDT", "correlation"), ("SOLUSDT", "correlation"), ("MARKET", "correlation_matrix"))
     ]
-    assert len({event.id for event in emitted}) == 3
+    assert len({event.id for event in sink.taken}) == 3
     market, eth = documents["MARKET"].body, documents["ETHUSDT"].body
     matrix = cast("dict[str, Any]", market["matrix"])
     assert list(matrix) == list(PAIRS)
@@ -106,7 +102,6 @@ def test_one_event_makes_a_document_for_each_pair_and_one_of_the_market(
     assert (metadata["parameters"]["symbols"], metadata["parameters"]["benchmark"]) == (3, "BTCUSDT")
 
 
-@pytest.mark.usefixtures("emitted")
 def test_documents_are_the_same_whatever_came_later(settings: Settings, recorded: dict[str, list[CandleRow]]) -> None:
     as_of_ms = recorded["BTCUSDT"][2000].time_ms + 60_000
     before = [row for pair in PAIRS for row in recorded[pair] if row.time_ms < as_of_ms]
@@ -121,7 +116,6 @@ def test_documents_are_the_same_whatever_came_later(settings: Settings, recorded
         }
 
 
-@pytest.mark.usefixtures("emitted")
 def test_a_pair_without_fresh_candles_is_left_out(settings: Settings, recorded: dict[str, list[CandleRow]]) -> None:
     rows = [*recorded["BTCUSDT"], *recorded["ETHUSDT"], *recorded["SOLUSDT"][:2000]]
     answers, documents = computed(settings, rows, symbols=(*PAIRS, "XYZUSDT"))

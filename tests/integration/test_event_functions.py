@@ -30,6 +30,7 @@ from common.times import DAY_MS, HOUR_MS, parse_instant
 from common.wire.rejected import encode_rejected
 from tests.support.asgi import serving
 from tests.support.candles import recorded_rows
+from tests.support.sink import http_sink
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AS_OF = parse_instant("2025-12-31T23:59:00Z")
@@ -289,17 +290,10 @@ def test_dead_letters_are_kept_once_and_can_be_read(settings: Settings) -> None:
     assert kept == [("bridge", Reason.NOT_JSON), ("bridge", Reason.NOT_JSON), ("broker", Reason.REFUSED)]
 
 
-def test_the_planner_keeps_its_watermark_in_the_store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    emitted: list[Event] = []
-
-    async def take(_sink: object, event: Event) -> None:
-        emitted.append(event)
-
-    monkeypatch.setattr("common.host.sink.EventSink.emit", take)
-    settings = settings.model_copy(update={"analytics_metrics": ("volatility", "spread")})
+def test_the_planner_keeps_its_watermark_in_the_store(settings: Settings) -> None:
     tick = Event(type=types.PING, source="/cron", id="1", extensions={"schedule": "analytics"})
 
-    async def run() -> int | None:
+    async def run(settings: Settings) -> int | None:
         for _ in range(2):  # the second time as a process that was started again
             async with function("planner", settings) as client:
                 assert (await post(client, tick)).status_code == 204
@@ -309,9 +303,12 @@ def test_the_planner_keeps_its_watermark_in_the_store(settings: Settings, monkey
         finally:
             await metadata.close()
 
-    assert asyncio.run(run()) == parse_instant("2025-12-31T23:45:00Z")
-    assert len(emitted) == 5 * 2 + 5
-    assert {json.loads(event.data)["as_of"] for event in emitted} == {"2025-12-31T23:45:00.000Z"}
+    with http_sink() as sink:
+        update = {"analytics_metrics": ("volatility", "spread"), "k_sink": sink.url}
+        watermark = asyncio.run(run(settings.model_copy(update=update)))
+    assert watermark == parse_instant("2025-12-31T23:45:00Z")
+    assert len(sink.taken) == 5 * 2 + 5
+    assert {json.loads(event.data)["as_of"] for event in sink.taken} == {"2025-12-31T23:45:00.000Z"}
 
 
 def test_an_unknown_schedule_is_refused(settings: Settings) -> None:

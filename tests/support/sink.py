@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -16,6 +17,7 @@ from tests.support.nats import free_port
 from tests.support.patience import PATIENCE_S
 
 _STEP_S: Final = 0.01
+_TLS: Final = Path(__file__).parent / "tls"
 
 
 class HttpSink:
@@ -28,11 +30,17 @@ class HttpSink:
         judge: given an event, returns the status for it, or nothing.
         is_hanging: while set, requests get no answer.
         delay_s: how long every answer takes.
+        clients: the address of every connection that brought an event.
+        certificate: what is shown to clients of an https sink, in PEM.
     """
 
-    def __init__(self, port: int | None = None) -> None:
+    certificate: Final = (_TLS / "localhost.crt").read_text()
+
+    def __init__(self, port: int | None = None, *, is_secure: bool = False) -> None:
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http{'s' if is_secure else ''}://127.0.0.1:{self.port}/"
+        self.clients: set[tuple[str, int]] = set()
+        self._is_secure = is_secure
         self.received: list[Event] = []
         self.taken: list[Event] = []
         self.status = 202
@@ -74,6 +82,8 @@ class HttpSink:
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=1,
+                ssl_certfile=_TLS / "localhost.crt" if self._is_secure else None,
+                ssl_keyfile=_TLS / "localhost.key" if self._is_secure else None,
             )
         )
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
@@ -100,6 +110,7 @@ class HttpSink:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         event = from_http(headers, body)
+        self.clients.add(tuple(scope["client"]))
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
@@ -122,9 +133,9 @@ class HttpSink:
 
 
 @contextlib.contextmanager
-def http_sink(*, start: bool = True) -> Iterator[HttpSink]:
+def http_sink(*, start: bool = True, is_secure: bool = False) -> Iterator[HttpSink]:
     """Run a sink for the length of a ``with`` block."""
-    sink = HttpSink()
+    sink = HttpSink(is_secure=is_secure)
     try:
         if start:
             sink.start()

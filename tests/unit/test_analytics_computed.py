@@ -12,14 +12,14 @@ from common.analytics.function import MAX_TOLD_BYTES, computed_event, told_body
 from common.clock import FixedClock
 from common.events import Event, to_http
 from common.events.requests import decode_analytics_computed
+from common.events.sink import Sink
 from common.host import Context
-from common.host.sink import EventSink
 from common.settings import Settings
 from common.storage.ports import AnalyticsDocument
 from common.timeframes import Timeframe
 
 AS_OF = 1_767_225_540_000
-CONTEXT = Context("correlation", Settings(), FixedClock(AS_OF), EventSink(None))
+CONTEXT = Context("correlation", Settings(), FixedClock(AS_OF), Sink(None))
 CARRIED_EVERYWHERE = 64 * 1024
 
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from triggers.nats_bridge.backoff import REDELIVERY, SERVER, SINK, Backoff
 from triggers.nats_bridge.gate import Gate
-from triggers.nats_bridge.sink import Outcome, outcome_of
 
 
 def _gate() -> Gate:
@@ -104,18 +103,3 @@ def test_the_probe_comes_earlier_by_the_jitter(jitter: float) -> None:
     gate.sent()
     gate.failed(0.0)
     assert gate.next_probe_s == pytest.approx(1.0 - 0.2 * jitter)
-
-
-@pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_a_success_settles_the_messages(status: int) -> None:
-    assert outcome_of(status) is Outcome.TAKEN
-
-
-@pytest.mark.parametrize("status", [400, 406, 410, 413, 415, 422])
-def test_an_answer_about_the_content_is_final(status: int) -> None:
-    assert outcome_of(status) is Outcome.REFUSED
-
-
-@pytest.mark.parametrize("status", [301, 302, 401, 403, 404, 405, 408, 409, 425, 426, 429, 500, 502, 503, 504])
-def test_everything_else_is_tried_again(status: int) -> None:
-    assert outcome_of(status) is Outcome.FAILED

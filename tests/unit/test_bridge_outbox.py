@@ -3,23 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from common.events.sink import SinkAnswer
+from common.events.statuses import Outcome
 from common.models.dead_letters import Reason, dead_letter
 from common.settings import load_settings
 from tests.support.patience import PATIENCE_S
 from triggers.nats_bridge.batch import Batch, RejectedBatch
 from triggers.nats_bridge.limits import PROBE_MESSAGES, Limits, limits_of
 from triggers.nats_bridge.outbox import Outbox
-from triggers.nats_bridge.sink import Answer, Outcome
 
-TAKEN = Answer(Outcome.TAKEN, "202")
-REFUSED = Answer(Outcome.REFUSED, "422 no")
-FAILED = Answer(Outcome.FAILED, "503")
+TAKEN = SinkAnswer(Outcome.TAKEN, "202")
+REFUSED = SinkAnswer(Outcome.REFUSED, "422 no")
+FAILED = SinkAnswer(Outcome.FAILED, "503")
 
 
 class World:
     """An outbox with everything around it written down."""
 
-    def __init__(self, post: Callable[[Batch], Awaitable[Answer]], limits: Limits | None = None) -> None:
+    def __init__(self, post: Callable[[Batch], Awaitable[SinkAnswer]], limits: Limits | None = None) -> None:
         self.answers: list[str] = []
         self.refused: list[tuple[list[bytes], str]] = []
         self.posted: list[list[bytes]] = []
@@ -35,7 +36,7 @@ class World:
             jitter=lambda: 0.0,
         )
 
-    async def post(self, batch: Batch) -> Answer:
+    async def post(self, batch: Batch) -> SinkAnswer:
         self.posted.append(batch.payloads)
         return await self._post(batch)
 
@@ -78,7 +79,7 @@ def _filled(batch: Batch, numbers: tuple[int, ...]) -> Batch:
     return batch
 
 
-async def always(answer: Answer) -> Answer:
+async def always(answer: SinkAnswer) -> SinkAnswer:
     await asyncio.sleep(0)
     return answer
 
@@ -87,7 +88,7 @@ def test_a_batch_is_acknowledged_when_the_sink_took_it_and_not_before() -> None:
     async def run() -> None:
         taken = asyncio.Event()
 
-        async def post(_batch: Batch) -> Answer:
+        async def post(_batch: Batch) -> SinkAnswer:
             await taken.wait()
             return TAKEN
 
@@ -106,7 +107,7 @@ def test_no_more_than_allowed_are_out_and_the_oldest_goes_first() -> None:
     async def run() -> None:
         gates: list[asyncio.Event] = []
 
-        async def post(_batch: Batch) -> Answer:
+        async def post(_batch: Batch) -> SinkAnswer:
             gates.append(asyncio.Event())
             await gates[-1].wait()
             return TAKEN
@@ -137,7 +138,7 @@ def test_after_a_failure_one_probe_goes_until_the_sink_is_back() -> None:
     async def run() -> None:
         answers = [FAILED, FAILED, FAILED]
 
-        async def post(_batch: Batch) -> Answer:
+        async def post(_batch: Batch) -> SinkAnswer:
             return await always(answers.pop() if answers else TAKEN)
 
         world = World(post)
@@ -156,7 +157,7 @@ def test_after_a_failure_one_probe_goes_until_the_sink_is_back() -> None:
 
 def test_refused_messages_are_found_by_halving() -> None:
     async def run() -> None:
-        async def post(batch: Batch) -> Answer:
+        async def post(batch: Batch) -> SinkAnswer:
             return await always(REFUSED if {b"3", b"4"} & set(batch.payloads) else TAKEN)
 
         world = World(post)
@@ -214,7 +215,7 @@ def test_the_server_is_told_that_work_goes_on_and_gets_back_what_is_kept_too_lon
 
 def test_a_drain_finishes_what_is_out_and_gives_back_the_rest_at_once() -> None:
     async def run() -> None:
-        async def post(batch: Batch) -> Answer:
+        async def post(batch: Batch) -> SinkAnswer:
             await asyncio.sleep(0.05 if batch.payloads == [b"0"] else 30)
             return TAKEN
 
@@ -231,7 +232,7 @@ def test_a_drain_finishes_what_is_out_and_gives_back_the_rest_at_once() -> None:
 
 def test_a_batch_lost_to_a_bug_does_not_stop_the_others() -> None:
     async def run() -> None:
-        async def post(batch: Batch) -> Answer:
+        async def post(batch: Batch) -> SinkAnswer:
             if batch.payloads == [b"0"]:
                 raise LookupError("a bug")
             return await always(TAKEN)

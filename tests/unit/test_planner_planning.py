@@ -19,6 +19,8 @@ from common.events.requests import (
     decode_audit_requested,
     decode_retention_requested,
 )
+from common.events.sink import Sink, SinkAnswer
+from common.events.statuses import Outcome
 from common.settings import Settings
 from common.timeframes import Timeframe
 from common.times import MINUTE_MS, to_iso
@@ -62,23 +64,25 @@ class Watermarks:
         return True
 
 
-@dataclass
-class RecordingSink:
+class RecordingSink(Sink):
     """Keeps what is emitted; fails from the ``fails_after``-th event on."""
 
-    events: list[Event] = field(default_factory=list)
-    fails_after: int | None = None
-    at_once: int = 0
-    most_at_once: int = 0
+    def __init__(self, fails_after: int | None = None) -> None:
+        super().__init__(None)
+        self.events: list[Event] = []
+        self.fails_after = fails_after
+        self.at_once = 0
+        self.most_at_once = 0
 
-    async def emit(self, event: Event) -> None:
+    async def post(self, event: Event) -> SinkAnswer:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
         self.at_once -= 1
         if self.fails_after is not None and len(self.events) >= self.fails_after:
-            raise SinkUnavailable("the broker is away")
+            return SinkAnswer(Outcome.FAILED, "503")
         self.events.append(event)
+        return SinkAnswer(Outcome.TAKEN, "202")
 
     @property
     def ids(self) -> list[str]:

@@ -1,7 +1,6 @@
 """The process: settings, logs, signals, exit code."""
 
 import asyncio
-import os
 import signal
 import sys
 
@@ -9,11 +8,11 @@ import uvloop
 
 from common.clock import Clock, clock_from
 from common.errors import ConfigurationError
+from common.events.sink import Sink, sink_of
 from common.settings import Settings, load_settings
 from common.telemetry.logs import configure_logging
 from triggers.nats_bridge.bridge import Bridge
 from triggers.nats_bridge.health import health_app, health_server, listen
-from triggers.nats_bridge.sink import Sink, overrides_of
 
 
 async def serve(settings: Settings) -> None:
@@ -42,13 +41,7 @@ async def serve(settings: Settings) -> None:
 def _sink(settings: Settings) -> Sink:
     if not settings.k_sink:
         raise ConfigurationError("K_SINK: expected the address that takes the events, was not set")
-    return Sink(
-        settings.k_sink,
-        timeout_s=settings.sink_timeout_seconds,
-        connections=settings.bridge_batches_in_flight,
-        overrides=overrides_of(os.environ.get("K_CE_OVERRIDES")),
-        authorities=os.environ.get("K_CA_CERTS"),
-    )
+    return sink_of(settings, connections=settings.bridge_batches_in_flight)
 
 
 def _clock(settings: Settings) -> Clock:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from common.clock import Clock
+from common.events.sink import Sink, SinkAnswer
 from common.events.types import MARKET_KINDS
 from common.settings import Settings
 from common.wire.classify import Classified, classify
@@ -19,7 +20,6 @@ from triggers.nats_bridge.limits import limits_of
 from triggers.nats_bridge.outbox import Outbox
 from triggers.nats_bridge.pulling import Puller
 from triggers.nats_bridge.rejection import DeadLetterStream, letter_of, refused_letter, too_large
-from triggers.nats_bridge.sink import Answer, Sink
 from triggers.nats_bridge.survey import Survey
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Bridge:
         metrics.BATCH_BYTES.labels(batch.kind).observe(batch.size_bytes)
         self._outbox.put(batch)
 
-    async def _post(self, batch: Batch) -> Answer:
+    async def _post(self, batch: Batch) -> SinkAnswer:
         return await self._sink.post(event_of(batch, self._clock.now_ms()))
 
     def _acknowledge(self, replies: Sequence[str]) -> None:

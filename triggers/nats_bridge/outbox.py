@@ -6,13 +6,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from common.events.sink import SinkAnswer
+from common.events.statuses import Outcome
 from triggers.nats_bridge import acks, metrics
 from triggers.nats_bridge.backoff import REDELIVERY, SINK
 from triggers.nats_bridge.batch import Batch, RejectedBatch
 from triggers.nats_bridge.gate import Gate
 from triggers.nats_bridge.limits import PROBE_MESSAGES, Limits
 from triggers.nats_bridge.rejection import error_type
-from triggers.nats_bridge.sink import Answer, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 _TIMER_SLACK_S: Final = 0.005
 # A little less than the interval, so that the tick that is due does not miss it.
 _DUE_SHARE: Final = 0.9
-_LEFT_OUT: Final = Answer(Outcome.FAILED, "the dead-letter stream did not take it")
+_LEFT_OUT: Final = SinkAnswer(Outcome.FAILED, "the dead-letter stream did not take it")
 
 
 class Outbox:
@@ -44,7 +45,7 @@ class Outbox:
         self,
         limits: Limits,
         *,
-        post: Callable[[Batch], Awaitable[Answer]],
+        post: Callable[[Batch], Awaitable[SinkAnswer]],
         keep: Callable[[RejectedBatch], Awaitable[bool]],
         answer: Callable[[bytes], Awaitable[None]],
         refused: Callable[[Batch, str], None],
@@ -149,7 +150,7 @@ class Outbox:
             self.gate.returned()
         await self._settled()
 
-    async def _settle(self, batch: Batch, answer: Answer) -> None:
+    async def _settle(self, batch: Batch, answer: SinkAnswer) -> None:
         self.last_answer = answer.detail
         if answer.outcome is Outcome.FAILED:
             if self.gate.is_open:
@@ -189,7 +190,7 @@ class Outbox:
         else:
             self._refused(batch, answer)
 
-    async def _retry(self, batch: Batch, answer: Answer) -> None:
+    async def _retry(self, batch: Batch, answer: SinkAnswer) -> None:
         if self._is_draining:
             await self._give_back([batch], at_once=True)
             return

@@ -1,7 +1,8 @@
 """Knative's rules of delivery: what counts as success, what is tried again and when, what a dead letter says.
 
-Success is a 2xx answer with an empty body or a CloudEvent. Tried again: no answer, 5xx, 404, 408, 409, 429, and a 2xx
-answer with a body that is no CloudEvent (which counts as 502). Everything else goes to the dead-letter sink at once.
+Success is a 2xx answer with an empty body or a CloudEvent. Tried again: no answer, what ``common.events.statuses``
+names, and a 2xx answer with a body that is no CloudEvent (which counts as 502). Everything else goes to the dead-letter
+sink at once.
 """
 
 import base64
@@ -12,11 +13,12 @@ from typing import Final
 import msgspec
 
 from common.errors import MalformedEvent
-from infra.local.broker.message import Headers, Message, is_event, read_message
+from common.events.codec import Headers, headers_of, is_event
+from common.events.statuses import is_retried, is_success
+from infra.local.broker.message import Message, read_message
 from infra.local.manifests.model import Delivery
 
 NO_ANSWER: Final = 0
-_RETRIED: Final = frozenset({404, 408, 409, 429})
 # The longest value of the attribute with the answer's body.
 _ERROR_DATA_CHARACTERS: Final = 1024
 
@@ -38,12 +40,12 @@ class Answer:
     @property
     def is_success(self) -> bool:
         """Tell whether the event was taken."""
-        return 200 <= self.status < 300
+        return is_success(self.status)
 
     @property
     def is_retried(self) -> bool:
         """Tell whether the event is sent again."""
-        return self.status == NO_ANSWER or self.status >= 500 or self.status in _RETRIED
+        return self.status == NO_ANSWER or is_retried(self.status)
 
 
 def judged(status: int, headers: Headers, body: bytes) -> Answer:
@@ -54,7 +56,7 @@ def judged(status: int, headers: Headers, body: bytes) -> Answer:
         headers: with names in lower case.
         body: its body.
     """
-    if not 200 <= status < 300:
+    if not is_success(status):
         return Answer(status, body)
     if not is_event(headers):
         return Answer(HTTPStatus.BAD_GATEWAY if body else status)
@@ -97,9 +99,9 @@ def dead_letter(message: Message, answer: Answer, destination: str) -> Message:
         destination: who gave that answer.
     """
     code = HTTPStatus.INTERNAL_SERVER_ERROR if answer.status == NO_ANSWER else answer.status
-    letter = message.with_header(b"ce-knativeerrordest", destination.encode())
-    letter = letter.with_header(b"ce-knativeerrorcode", str(int(code)).encode())
-    letter = letter.without_header(b"ce-knativeerrordata")  # of an earlier life as a dead letter
+    letter = message.without_header(b"ce-knativeerrordata")  # of an earlier life as a dead letter
+    for name, value in headers_of({"knativeerrordest": destination, "knativeerrorcode": str(int(code))}):
+        letter = letter.with_header(name, value)
     return letter.with_header(b"ce-knativeerrordata", _error_data(answer.body, destination)) if answer.body else letter
 
 

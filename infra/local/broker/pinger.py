@@ -9,7 +9,7 @@ from typing import Final
 from common.clock import Clock
 from common.errors import SinkUnavailable
 from common.events import Event, types
-from common.host.sink import EventSink
+from common.events.sink import Sink
 from infra.local.broker.plan import BrokerPlan
 from infra.local.manifests.model import PingSource
 
@@ -46,7 +46,7 @@ class Pinger:
         self._first = frozenset(plan.first_ticks)
         self._clock = clock
         self._chance = chance or SystemRandom()
-        self._sink = EventSink(plan.ingress_url, timeout_s=_SEND_TIMEOUT_S)
+        self._sink = Sink(plan.ingress_url, timeout_s=_SEND_TIMEOUT_S)
 
     async def run(self) -> None:
         """Fire until cancelled."""

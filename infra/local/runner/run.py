@@ -157,13 +157,13 @@ class Run:
 
     async def _fire_first_ticks(self) -> None:
         # Imported here: the system is not kept waiting for what it needs only when it runs.
-        from common.host.sink import EventSink
+        from common.events.sink import Sink
         from infra.local.runner.first_ticks import history_is_stored, tick
 
         if self._options.feed != "none":
             stream = self._settings.nats_stream
             await history_is_stored(self._folder.feed_file, self._options.nats_url, stream, timeout_s=_HISTORY_WITHIN_S)
-        sink = EventSink(self._blueprint.broker_url)
+        sink = Sink(self._blueprint.broker_url)
         for schedule, source in self._blueprint.schedules.items():
             try:
                 await sink.emit(tick(schedule, source, self._clock.now_ms()))
