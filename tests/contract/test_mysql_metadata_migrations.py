@@ -264,13 +264,6 @@ def test_a_migration_of_another_process_is_waited_for_and_then_reported(
     using(lambda: opened(uri, mysql_timeout_seconds=TIMEOUT_S), scenario)
 
 
-def test_tables_of_a_newer_program_are_refused(mysql_server: MySqlServer, database: str, uri: str) -> None:
-    migrate(uri)
-    ask(mysql_server, f"UPDATE {VERSION_TABLE} SET version_num = '999'", database=database)
-    with pytest.raises(ConfigurationError, match=r"newer program.*MYSQL_URI"):
-        migrate(uri)
-
-
 def test_tables_of_other_programs_are_left_alone(mysql_server: MySqlServer, database: str, uri: str) -> None:
     ask(
         mysql_server,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ConfigurationError, StoreUnavailable
+from common.errors import StoreUnavailable
 from common.storage.ports import MetadataStore
 from common.storage.sql_metadata.backend import FILE_NAME
 from common.storage.sql_metadata.store import SqlMetadataStore, open_sqlite
@@ -159,15 +159,6 @@ def test_a_file_that_is_replaced_is_read_and_written_anew(tmp_path: Path) -> Non
         assert await store.add_job(job(8))
 
     using(lambda: opened(tmp_path), scenario)
-
-
-def test_a_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
-    using(lambda: opened(tmp_path), lambda store: store.ping())
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("PRAGMA user_version = 999")
-    connection.close()
-    with pytest.raises(ConfigurationError, match="PETROSA_DATA_DIR"):
-        using(lambda: opened(tmp_path), lambda store: store.ping())
 
 
 def test_more_calls_than_threads_are_served(tmp_path: Path) -> None:

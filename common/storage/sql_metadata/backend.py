@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
-from common.errors import ConfigurationError
 from common.storage.sql_metadata import file_format
+from common.storage.sql_metadata.migrations import refuse_newer
 from common.storage.sql_metadata.tables import METADATA
 from common.storage.sqlite import faults, files
 from common.storage.sqlite.connection import enter_wal
@@ -98,7 +98,7 @@ class SqliteBackend:
         event.listen(self.engine, "begin", _begin)
 
     def prepare(self) -> None:
-        """Create the tables in a file that has none.
+        """Create the tables in a file that has none, and bring those of an earlier version up to date.
 
         Raises:
             StoreUnavailable: the file was there before and is missing.
@@ -113,19 +113,21 @@ class SqliteBackend:
             if found is None and self._prepared is not None:
                 raise files.missing(self._path)
             files.make_folder(self._path)
-            with self.engine.begin() as connection:
-                is_current = _format_of(connection) == FORMAT
-            if not is_current:
-                self._create_tables()
+            self._bring_up_to_date()
             self._prepared = files.identity(self._path)
 
     def _is_prepared(self, found: files.FileIdentity | None) -> bool:
         return found is not None and found == self._prepared
 
-    def _create_tables(self) -> None:
-        with self.engine.execution_options(**{WRITES: True}).begin() as connection:
-            METADATA.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
+    def _bring_up_to_date(self) -> None:
+        with self.engine.begin() as connection:
+            found = _format_of(connection)
+        while found < FORMAT:
+            with self.engine.execution_options(**{WRITES: True}).begin() as connection:
+                found = _format_of(connection)  # anew: another process may have been at it
+                if found < FORMAT:
+                    found = _step(connection, found)
+                    connection.exec_driver_sql(f"PRAGMA user_version = {found}")
 
     def is_fault(self, error: DBAPIError) -> bool:
         """Tell locks, full disks and unreadable files from bugs; after the worse ones all connections are renewed."""
@@ -157,12 +159,19 @@ class SqliteBackend:
 def _format_of(connection: Connection) -> int:
     """Return the format of the file, 0 for an empty one."""
     version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if version > FORMAT:
-        raise ConfigurationError(
-            f"{FILE_NAME} had format {version}, this program knows {FORMAT}: use the newer program, "
-            "or choose another PETROSA_DATA_DIR"
-        )
+    refuse_newer(version, FILE_NAME, "choose another PETROSA_DATA_DIR")
     return version
+
+
+def _step(connection: Connection, found: int) -> int:
+    """Give a file without tables the newest ones, any other the next version; returns the format that it has then."""
+    if found == 0:
+        METADATA.create_all(connection)
+        return FORMAT
+    from common.storage.sql_metadata.migrations.upgrade import apply_version
+
+    apply_version(connection, found + 1)
+    return found + 1
 
 
 def _begin(connection: Connection) -> None:

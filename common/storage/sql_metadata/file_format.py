@@ -5,8 +5,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from common.storage.sql_metadata.migrations import HEAD
+
 FILE_NAME: Final = "metadata.db"
-FORMAT: Final = 1
+FORMAT: Final = int(HEAD)
 
 
 def answers(folder: Path, *, timeout_s: float) -> bool:

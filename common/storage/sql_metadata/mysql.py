@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from common.errors import ConfigurationError, StoreUnavailable
 from common.settings import Settings
 from common.storage.sql_metadata import mysql_faults
-from common.storage.sql_metadata.migrations import HEAD, VERSION_TABLE
+from common.storage.sql_metadata.migrations import HEAD, VERSION_TABLE, refuse_newer
 from common.storage.sql_metadata.store import SqlMetadataStore
 
 _FORM: Final = "mysql+pymysql://user:password@host:port/database, special characters of the password percent-encoded"
@@ -109,8 +109,8 @@ class MySqlBackend:
         if not self._preparing.acquire(timeout=self.patience_s):
             raise StoreUnavailable("the metadata store was being prepared")
         try:
-            if not self._is_prepared and self._version() != HEAD:
-                self._migrate()
+            if not self._is_prepared:
+                self._bring_up_to_date()
             self._is_prepared = True
         except DBAPIError as error:
             if mysql_faults.number(error) in mysql_faults.REFUSED:
@@ -151,11 +151,15 @@ class MySqlBackend:
                 f"CREATE DATABASE IF NOT EXISTS {quoted} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
             )
 
-    def _migrate(self) -> None:
-        from common.storage.sql_metadata.migrations.upgrade import upgrade
+    def _bring_up_to_date(self) -> None:
+        version = self._version()
+        if version == HEAD:
+            return
+        refuse_newer(int(version or 0), f"database {self._database!r}", "name another database in MYSQL_URI")
+        from common.storage.sql_metadata.migrations.upgrade import upgrade_server
 
         with self._engine(poolclass=NullPool, timeout_s=_MIGRATION_TIMEOUT_S).connect() as connection:
-            upgrade(connection, wait_s=self._timeout_s)
+            upgrade_server(connection, wait_s=self._timeout_s)
 
     def _refusal(self, error: DBAPIError) -> ConfigurationError:
         return ConfigurationError(
