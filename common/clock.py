@@ -7,6 +7,7 @@ a recorded day is stored, audited and analysed as if it were today.
 import time
 from typing import Protocol
 
+from common.errors import ConfigurationError
 from common.times import parse_instant
 
 
@@ -60,14 +61,17 @@ def clock_from(setting: str | None) -> Clock:
     """Return the clock that ``PETROSA_CLOCK`` describes.
 
     Args:
-        setting: nothing for the machine's clock; an ISO-8601 instant; or ``<instant>@<anchor>``, which is how the
+        setting: None for the machine's clock; an ISO-8601 instant; or ``<instant>@<anchor>``, which is how the
             one-machine runner hands a started clock to its processes.
 
     Raises:
-        ValueError: the setting is not an instant.
+        ConfigurationError: the setting is not an instant.
     """
     if not setting:
         return SystemClock()
     start, _, anchor = setting.partition("@")
-    anchor_ms = parse_instant(anchor) if anchor else SystemClock().now_ms()
-    return ShiftedClock(parse_instant(start), anchor_ms)
+    try:
+        return ShiftedClock(parse_instant(start), parse_instant(anchor) if anchor else SystemClock().now_ms())
+    except ValueError as error:
+        text = f"PETROSA_CLOCK: expected an instant such as 2025-12-31T23:59:00Z, was {setting!r}"
+        raise ConfigurationError(text) from error

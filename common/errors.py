@@ -2,22 +2,23 @@
 
 ::
 
-    PetrosaError
-    ├── SenderError              the sender is wrong: never retry, the sender changes what it sends
-    │   ├── MalformedEvent       400  not a CloudEvent, or its data does not parse
-    │   ├── InvalidEvent         422  parses, but a field is not what the contract says
-    │   ├── InvalidRequest       422  a parameter or a body field of an HTTP request
-    │   ├── PayloadTooLarge      413  the body is above the limit of the function
-    │   └── NotFound             404  the single thing asked for does not exist (route groups only)
-    ├── TemporaryError           503  may pass by itself: retry; the operator looks when it lasts
-    │   ├── StoreUnavailable          a store cannot be reached, is locked or has no space
-    │   └── SinkUnavailable           the event sink did not take an event
-    ├── ConfigurationError       the process does not start: the operator mends the setting it names
-    └── StateMismatch            a state folder belongs to another market or data origin: choose another folder
+    PetrosaError                    500
+    ├── SenderError                 422  the sender is wrong: never retry, the sender changes what it sends
+    │   ├── MalformedEvent          400  not a CloudEvent, or its data does not parse
+    │   ├── FieldError              422  a named field is not what the contract says
+    │   │   ├── InvalidEvent        422  of an event
+    │   │   └── InvalidRequest      422  of an HTTP request: a parameter, or a field of its body
+    │   ├── PayloadTooLarge         413  the body is above the limit of the function
+    │   └── NotFound                404  the single thing asked for does not exist (route groups only)
+    ├── TemporaryError              503  may pass by itself: retry; the operator looks when it lasts
+    │   ├── StoreUnavailable        503  a store cannot be reached, is locked or has no space
+    │   └── SinkUnavailable         503  the event sink did not take an event
+    └── ConfigurationError          500  the process does not start: the operator mends the setting it names
+        └── StateMismatch           500  a state folder belongs to another market or data origin: choose another folder
 
 Each class says which status it becomes; the mapping itself stands once, in ``common.host.errors``. An event function
-never answers 404 or 409, because Knative retries both. Anything outside this tree is a bug: 500, logged with its
-traceback, retried.
+never answers 404 or 409, because Knative retries both. The one-machine runner and the feeds add errors of their own for
+what only they meet. Anything outside this tree is a bug: 500, logged with its traceback, retried.
 """
 
 from typing import Final

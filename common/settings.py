@@ -4,7 +4,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import Field, ValidationError, field_validator
@@ -14,6 +14,8 @@ from common.errors import ConfigurationError
 from common.symbols import is_symbol
 from common.timeframes import Timeframe
 from common.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+
+S = TypeVar("S", bound=BaseSettings)
 
 _DURATION_UNITS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
@@ -206,13 +208,18 @@ def _items(value: object) -> tuple[str, ...]:
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment; raises as ``read_settings``."""
+    return read_settings(Settings, **overrides)
+
+
+def read_settings(kind: type[S], **overrides: object) -> S:
+    """Read settings of one kind from the environment.
 
     Raises:
         ConfigurationError: naming each variable that is wrong and what was expected of it.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return kind(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = (f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
         raise ConfigurationError("wrong settings: " + "; ".join(lines)) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from common.clock import Clock, clock_from
-from common.errors import ConfigurationError, TemporaryError
+from common.errors import TemporaryError
 from common.events.sink import Sink, sink_of
 from common.settings import Settings, load_settings
 
@@ -112,10 +112,9 @@ class Lifetime(Generic[R]):
 
 
 def context_of(name: str, settings: Settings) -> Context:
-    """Build the surroundings of a function from the settings."""
-    try:
-        clock = clock_from(settings.petrosa_clock)
-    except ValueError as error:
-        message = f"PETROSA_CLOCK: expected an ISO-8601 instant, was {settings.petrosa_clock!r}"
-        raise ConfigurationError(message) from error
-    return Context(name=name, settings=settings, clock=clock, sink=sink_of(settings))
+    """Build the surroundings of a function from the settings.
+
+    Raises:
+        ConfigurationError: naming the setting that is wrong.
+    """
+    return Context(name, settings, clock_from(settings.petrosa_clock), sink_of(settings))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.clock import FixedClock, ShiftedClock, SystemClock, clock_from
-from common.errors import InvalidRequest
+from common.errors import ConfigurationError, InvalidRequest
 from common.symbols import is_symbol, parse_symbol, parse_symbols
 from common.timeframes import Timeframe
 from common.times import EARLIEST_EVENT_MS, is_plausible, parse_instant, to_iso
@@ -104,6 +104,12 @@ def test_a_clock_handed_on_with_its_anchor_goes_on_with_the_same_day() -> None:
     clock = clock_from(f"2025-12-31T23:59:00Z@{to_iso(anchor_ms)}")
     assert isinstance(clock, ShiftedClock)
     assert 60_000 <= clock.now_ms() - parse_instant("2025-12-31T23:59:00Z") < 65_000
+
+
+@pytest.mark.parametrize("setting", ["tomorrow", "@", "2025-12-31T23:59:00Z@then"])
+def test_a_clock_of_no_instant_is_refused_by_name(setting: str) -> None:
+    with pytest.raises(ConfigurationError, match="PETROSA_CLOCK: expected an instant"):
+        clock_from(setting)
 
 
 def test_a_fixed_clock_moves_only_when_told() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from common.clock import Clock, clock_from
+from common.clock import clock_from
 from common.errors import ConfigurationError
 from common.events.sink import Sink, sink_of
 from common.settings import Settings, load_settings
@@ -25,7 +25,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    bridge = Bridge(settings, _sink(settings), _clock(settings))
+    bridge = Bridge(settings, _sink(settings), clock_from(settings.petrosa_clock))
     server = health_server(health_app(bridge.status))
     probes = asyncio.create_task(server.serve(sockets=[listen(settings.port)]))
     try:
@@ -42,15 +42,6 @@ def _sink(settings: Settings) -> Sink:
     if not settings.k_sink:
         raise ConfigurationError("K_SINK: expected the address that takes the events, was not set")
     return sink_of(settings, connections=settings.bridge_batches_in_flight)
-
-
-def _clock(settings: Settings) -> Clock:
-    try:
-        return clock_from(settings.petrosa_clock)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"PETROSA_CLOCK: expected an ISO-8601 instant, was {settings.petrosa_clock!r}"
-        ) from error
 
 
 def main() -> int:

@@ -83,7 +83,7 @@ def main() -> int:
         manifests = load_manifests(Path(plan.project_dir))
         clock = clock_from(settings.petrosa_clock)
         uvloop.run(serve(plan, manifests, settings, clock))
-    except (ConfigurationError, ValueError) as error:
+    except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import infra
 from common.clock import SystemClock, clock_from
 from common.errors import ConfigurationError
-from common.settings import load_settings
+from common.settings import load_settings, read_settings
 from common.times import to_iso
 from infra.local.databases.stores import EMBEDDED, SERVERS, StoreOptions
 from infra.local.runner.run_record import DEFAULT_FOLDERS
@@ -80,11 +80,7 @@ def run_settings() -> RunSettings:
     Raises:
         ConfigurationError: naming each variable that is wrong.
     """
-    try:
-        return RunSettings()
-    except ValidationError as error:
-        lines = (f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
-        raise ConfigurationError("wrong settings: " + "; ".join(lines)) from error
+    return read_settings(RunSettings)
 
 
 def run_options(feed: str, *, isolate: bool, stores: str = EMBEDDED, project_dir: Path | None = None) -> RunOptions:
@@ -139,11 +135,7 @@ def anchored(clock: str | None) -> str | None:
     """
     if not clock:
         return None
-    try:
-        clock_from(clock)
-    except ValueError as error:
-        message = f"PETROSA_CLOCK: expected an instant such as 2025-12-31T23:59:00Z, was {clock!r}"
-        raise ConfigurationError(message) from error
+    clock_from(clock)
     return clock if "@" in clock else f"{clock}@{to_iso(SystemClock().now_ms())}"
 
 
