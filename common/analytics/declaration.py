@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
-from common.models.rows import Family, dataset_id
+from common.models.families import FAMILIES, Family, dataset_id
 from common.timeframes import Timeframe
 
 # Recursive averages forget where they began: after this many bars RSI and ADX (14) agree with an endless history to
@@ -63,8 +63,8 @@ class Source(NamedTuple):
 
     def dataset_id(self, symbol: str, timeframe: str | None) -> str:
         """Return the id of the dataset for a document about ``symbol`` and ``timeframe``."""
-        timeframe = (self.timeframe or timeframe) if self.family is Family.CANDLES else None
-        return dataset_id(self.family, self.symbol or symbol, timeframe)
+        scope = (self.symbol or symbol, self.timeframe or timeframe)[: len(FAMILIES[self.family].scope)]
+        return dataset_id(self.family, *filter(None, scope))
 
 
 OWN_CANDLES: Final = Source()

@@ -11,6 +11,7 @@ from typing import Final
 from common.analytics.declaration import CONVERGED_BARS, Metric
 from common.analytics.document import Basis
 from common.events.requests import AnalyticsRequested
+from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
@@ -130,8 +131,11 @@ async def load_bars(store: MarketStore, symbol: str, window: BarWindow, minimum_
     Returns:
         The history, or why it does not suffice, as ``load_history``.
     """
-    candles = await store.candle_columns(
-        symbol, window.timeframe, end_ms=window.as_of_ms, start_ms=window.loaded_from_ms, bars=window.loaded_bars
+    candles = await store.columns(
+        Series(Family.CANDLES, symbol, window.timeframe),
+        end_ms=window.as_of_ms,
+        start_ms=window.loaded_from_ms,
+        bars=window.loaded_bars,
     )
     if len(candles) == 0:
         return Missing.TOO_FEW_ROWS

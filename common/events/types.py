@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from common.models.families import BY_KIND
+
 PREFIX: Final = "io.petrosa."
 
 # The kinds of market data, by the name that stands in the event type. One batch event holds one kind.
-MARKET_KINDS: Final = ("trade", "aggtrade", "ticker", "depth", "markprice", "funding", "kline")
+MARKET_KINDS: Final = tuple(BY_KIND)
 
 
 def market(kind: str) -> str:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 EXCERPT_BYTES: Final = 512
+DEAD_LETTERS: Final = "dead_letters"  # the dataset that they form
 
 
 class Reason(StrEnum):

@@ -5,20 +5,8 @@ exchange wrote, digit for digit; times are milliseconds since the epoch, UTC. Th
 writing one twice stores it once.
 """
 
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import NamedTuple
-
-
-class Family(StrEnum):
-    """The families of stored market data, named as their collections begin."""
-
-    TRADES = "trades"
-    AGG_TRADES = "agg_trades"
-    TICKERS = "tickers"
-    DEPTH = "depth"
-    MARK_PRICES = "mark_prices"
-    FUNDING_RATES = "funding_rates"
-    CANDLES = "candles"
 
 
 class Origin(IntEnum):
@@ -136,18 +124,3 @@ class CandleRow(NamedTuple):
 
 
 MarketRow = TradeRow | AggTradeRow | TickerRow | DepthRow | MarkPriceRow | FundingRow | CandleRow
-
-ROW_TYPES: dict[Family, type[MarketRow]] = {
-    Family.TRADES: TradeRow,
-    Family.AGG_TRADES: AggTradeRow,
-    Family.TICKERS: TickerRow,
-    Family.DEPTH: DepthRow,
-    Family.MARK_PRICES: MarkPriceRow,
-    Family.FUNDING_RATES: FundingRow,
-    Family.CANDLES: CandleRow,
-}
-
-
-def dataset_id(family: Family, symbol: str, timeframe: str | None = None) -> str:
-    """Return the name of a dataset, which is also that of its collection: ``candles_BTCUSDT_1h``."""
-    return "_".join(part for part in (family, symbol, timeframe) if part)

@@ -10,27 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from common.models.dead_letters import DeadLetter, Reason
-from common.models.rows import (
-    AggTradeRow,
-    CandleRow,
-    DepthRow,
-    Family,
-    FundingRow,
-    MarketRow,
-    MarkPriceRow,
-    TickerRow,
-    TradeRow,
-)
+from common.models.families import Family, Series
+from common.models.rows import MarketRow
 from common.storage.columns import CandleColumns
-from common.timeframes import Timeframe
 
 if TYPE_CHECKING:  # most functions never see metadata
     from common.models.metadata import AuditLog, BackfillJob, Dataset, HealthMetric, JobStatus, LineageRecord
 
 Order = Literal["asc", "desc"]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +44,13 @@ class Window:
         return self.start_ms is None or self.order == "desc"
 
 
+class Part(NamedTuple):
+    """Rows of one family, of any number of its series."""
+
+    family: Family
+    rows: Sequence[MarketRow]
+
+
 class WriteCounts(NamedTuple):
     """What a write did. ``unchanged`` are repetitions and older updates: normal redelivery."""
 
@@ -60,6 +58,24 @@ class WriteCounts(NamedTuple):
     updated: int = 0
     unchanged: int = 0
     dead_letters: int = 0
+
+
+class Page(NamedTuple, Generic[Row]):
+    """Rows of a series as they stood at one moment, and what else stood there.
+
+    Attributes:
+        rows: those of the window, in its order.
+        total: how many there are in its range, before limit and offset.
+        newest_ms: time of the newest row of the whole series.
+        before_ms: time of the last row of the series before the end of the window.
+        after_ms: time of the first row that is not before it.
+    """
+
+    rows: list[Row]
+    total: int = 0
+    newest_ms: int | None = None
+    before_ms: int | None = None
+    after_ms: int | None = None
 
 
 class SeriesExtent(NamedTuple):
@@ -78,73 +94,35 @@ class MarketStore(Protocol):
         """Name of the store in answers: ``sqlite``, ``mongodb``."""
         ...
 
-    async def write(
-        self, family: Family, rows: Sequence[MarketRow], dead_letters: Sequence[DeadLetter] = ()
-    ) -> WriteCounts:
-        """Store rows of one family and the dead letters of the same batch, all or nothing where the store can."""
+    async def write(self, parts: Sequence[Part], dead_letters: Sequence[DeadLetter] = ()) -> WriteCounts:
+        """Store the rows of a batch and its dead letters, all or nothing where the store can."""
         ...
 
-    async def write_funding(
-        self,
-        marks: Sequence[MarketRow],
-        funding: Sequence[FundingRow],
-        dead_letters: Sequence[DeadLetter] = (),
-    ) -> WriteCounts:
-        """Store mark prices together with the funding rates read off them, in one transaction."""
+    async def page(self, series: Series, window: Window, *, counted: bool = True) -> Page[Any]:
+        """Read rows of a series, and its place in the series.
+
+        Args:
+            series: which one.
+            window: which of its rows.
+            counted: find out the other fields of the page too; without it there are only ``rows``.
+        """
         ...
 
-    async def candles(self, symbol: str, timeframe: Timeframe, window: Window) -> list[CandleRow]:
-        """Read candles by open time, the open one included."""
-        ...
-
-    async def trades(self, symbol: str, window: Window) -> list[TradeRow]:
-        """Read trades by trade time, then id."""
-        ...
-
-    async def agg_trades(self, symbol: str, window: Window) -> list[AggTradeRow]:
-        """Read aggregated trades by trade time, then id."""
-        ...
-
-    async def tickers(self, symbol: str, window: Window) -> list[TickerRow]:
-        """Read 24-hour tickers."""
-        ...
-
-    async def mark_prices(self, symbol: str, window: Window) -> list[MarkPriceRow]:
-        """Read mark prices."""
-        ...
-
-    async def funding_rates(self, symbol: str, window: Window) -> list[FundingRow]:
-        """Read funding rates by funding time."""
-        ...
-
-    async def depth(self, symbol: str, window: Window) -> list[DepthRow]:
-        """Read order books by time, then update id. The newest book is ``Window(limit=1)``."""
-        ...
-
-    async def candle_columns(
-        self,
-        symbol: str,
-        timeframe: Timeframe,
-        *,
-        end_ms: int,
-        bars: int | None = None,
-        start_ms: int | None = None,
+    async def columns(
+        self, series: Series, *, end_ms: int, bars: int | None = None, start_ms: int | None = None
     ) -> CandleColumns:
         """Read closed candles that had closed by ``end_ms`` into numpy arrays, ascending.
 
         Args:
-            symbol: the pair.
-            timeframe: the interval.
+            series: of candles.
             end_ms: a candle is included when its open time + interval <= ``end_ms``.
             bars: at most this many, the newest.
             start_ms: none that opened earlier.
         """
         ...
 
-    async def extent(
-        self, family: Family, symbol: str, timeframe: Timeframe | None = None, *, end_ms: int | None = None
-    ) -> SeriesExtent:
-        """Count a series and find its ends."""
+    async def extent(self, series: Series, *, end_ms: int | None = None) -> SeriesExtent:
+        """Count the rows of a series and find its ends."""
         ...
 
     async def totals(self) -> Mapping[Family, int]:
@@ -157,15 +135,15 @@ class MarketStore(Protocol):
         """Read dead letters, newest first, and count all that match."""
         ...
 
-    async def delete_before(self, family: Family | Literal["dead_letters"], cutoff_ms: int, *, limit: int) -> int:
-        """Delete at most ``limit`` of the rows older than ``cutoff_ms`` and return how many went."""
+    async def delete(self, what: Family | Literal["dead_letters"], before_ms: int, *, limit: int) -> int:
+        """Delete at most ``limit`` of the rows older than ``before_ms`` and return how many went."""
         ...
 
     async def newest_ms(self, family: Family) -> int | None:
-        """Return the time of the newest row of a family over all symbols, or nothing when there is none."""
+        """Return the time of the newest row of a family over all symbols, or ``None`` when there is none."""
         ...
 
-    async def revision(self, family: Family, symbol: str, timeframe: Timeframe | None = None) -> object | None:
+    async def revision(self, series: Series) -> object | None:
         """Return a token that changes whenever a row of the series does, or ``None`` if the store has none."""
         ...
 
@@ -223,7 +201,7 @@ class AnalyticsStore(Protocol):
         """Count the documents of a range of ``as_of_ms``."""
         ...
 
-    async def newest_as_of(self, metric: str | None = None) -> int | None:
+    async def newest_computed_at(self, metric: str | None = None) -> int | None:
         """Return when the newest document (of a metric) was computed (its ``computed_at_ms``), or nothing."""
         ...
 

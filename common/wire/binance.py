@@ -5,11 +5,12 @@ are ignored. ``decode`` reads one message of a known kind.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from common.models.families import BY_KIND
 from common.times import LATEST_INSTANT_MS
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -142,17 +143,6 @@ class Envelope(Struct, Generic[E], gc=False):
     timestamp: str | None = None
 
 
-_STRUCTS: Final[dict[str, type[Struct]]] = {
-    "trade": Trade,
-    "aggtrade": AggTrade,
-    "ticker": Ticker,
-    "depth": Depth,
-    "markprice": MarkPrice,
-    "funding": Funding,
-    "kline": Kline,
-}
-
-
 def decoders(kind: str) -> tuple[Callable[[bytes], Envelope[Any]], Callable[[bytes], Any]]:
     """Return two functions that decode messages of ``kind``: with an envelope, and in the flat form.
 
@@ -160,6 +150,6 @@ def decoders(kind: str) -> tuple[Callable[[bytes], Envelope[Any]], Callable[[byt
     ``msgspec.DecodeError``, ``RecursionError`` or ``UnicodeDecodeError``; give the error to
     ``common.wire.classify.explain`` for the reason, the field and the text.
     """
-    struct = _STRUCTS[kind]
-    enveloped = msgspec.json.Decoder(Envelope[struct])  # type: ignore[valid-type]
+    struct: Any = globals()[BY_KIND[kind].struct]
+    enveloped = msgspec.json.Decoder(Envelope[struct])
     return enveloped.decode, msgspec.json.Decoder(struct).decode

@@ -10,27 +10,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from common.models.dead_letters import Reason
+from common.models.families import FAMILIES
 from common.symbols import is_symbol
 
 MAX_NAME: Final = 40
 
-_EVENT_KINDS: Final = {
-    "trade": "trade",
-    "aggtrade": "aggtrade",
-    "24hrticker": "ticker",
-    "depthlevel": "depth",
-    "depthupdate": "depth",
-    "markpriceupdate": "markprice",
-    "fundingrate": "funding",
-    "kline": "kline",
-}
-_STREAM_KINDS: Final = {
-    "trade": "trade",
-    "aggtrade": "aggtrade",
-    "ticker": "ticker",
-    "markprice": "markprice",
-    "fundingrate": "funding",
-}
+_EVENT_KINDS: Final = {event: spec.kind for spec in FAMILIES.values() for event in spec.events}
+_STREAM_KINDS: Final = {stream: spec.kind for spec in FAMILIES.values() for stream in spec.streams}
+_STREAMS_OF_ANY_END: Final = {stream[:-1]: kind for stream, kind in _STREAM_KINDS.items() if stream.endswith("*")}
 
 
 class _Inner(msgspec.Struct, gc=False):
@@ -115,10 +102,9 @@ def _stream_kind(stream: str) -> str | None:
     if not separator:
         return None
     name = rest.partition("@")[0].partition("_")[0]
-    if name.startswith("depth"):
-        return "depth"
-    if name.startswith("kline"):
-        return "kline"
+    for beginning, kind in _STREAMS_OF_ANY_END.items():
+        if name.startswith(beginning):
+            return kind
     return _STREAM_KINDS.get(name, name[:MAX_NAME] or None)
 
 

@@ -3,11 +3,9 @@
 import asyncio
 from typing import Final
 
-from common.models.rows import Family
+from common.models.families import Series
 from common.storage.ports import MarketStore
-from common.timeframes import Timeframe
 
-_Series = tuple[Family, str, Timeframe | None]
 _MAX_SERIES: Final = 1000
 
 
@@ -22,9 +20,9 @@ class SharedRevisions:
         self._store = store
         self._turn = 0
         self._ending_turn = -1
-        self._asked: dict[_Series, tuple[int, object | None]] = {}
+        self._asked: dict[Series, tuple[int, object | None]] = {}
 
-    async def current(self, series: _Series) -> object | None:
+    async def current(self, series: Series) -> object | None:
         """Return the revision of a series, or nothing when the store has none.
 
         Raises:
@@ -37,7 +35,7 @@ class SharedRevisions:
         if self._ending_turn != turn:
             self._ending_turn = turn
             asyncio.get_running_loop().call_soon(self._end_turn)
-        revision = await self._store.revision(*series)
+        revision = await self._store.revision(series)
         if len(self._asked) >= _MAX_SERIES:
             self._asked.clear()
         self._asked[series] = (turn, revision)

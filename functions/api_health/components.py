@@ -78,7 +78,7 @@ async def _auditor(resources: Resources) -> State:
 async def _analytics(resources: Resources) -> State:
     if not resources.settings.enable_analytics:
         return State.NOT_CONFIGURED
-    newest_ms = await resources.analytics.newest_as_of()
+    newest_ms = await resources.analytics.newest_computed_at()
     return _cycle_state(newest_ms, resources.clock.now_ms(), resources.settings.analytics_interval)
 
 

@@ -11,7 +11,7 @@ from common.errors import NotFound
 from common.host.api import JsonResponse, new_api
 from common.host.parameters import pagination
 from common.models.dead_letters import DeadLetter
-from common.models.rows import Family, dataset_id
+from common.models.families import Family, Series
 from common.times import to_iso
 from functions.api_health.components import component_states, is_ready
 from functions.api_health.models import DeadLettersAnswer, HealthAnswer, Liveness, Readiness, Service, Summary
@@ -87,7 +87,7 @@ def _add_scores(api: FastAPI, resources: Resources) -> None:
         if query.period is None:
             metrics = [metric for metric in metrics if metric.dataset_id.startswith(_CANDLES)]
         else:
-            wanted = dataset_id(Family.CANDLES, query.pair, query.period)
+            wanted = Series(Family.CANDLES, query.pair, query.period).dataset_id
             metrics = [metric for metric in metrics if metric.dataset_id == wanted]
         if not metrics:
             raise NotFound(f"No health metrics available for {query.pair}, which was never audited")

@@ -9,7 +9,6 @@ from common.clock import Clock
 from common.events import types
 from common.events.envelope import Event
 from common.models.dead_letters import DeadLetter
-from common.models.rows import Family
 from common.storage.ports import MarketStore
 from functions.dead_letter.rejected import rejected_letters
 from functions.dead_letter.undelivered import undelivered_letter
@@ -38,7 +37,7 @@ class Archive:
         """
         letters = letters_of(event, time_ms=self._clock.now_ms())
         if letters:
-            await self._store.write(Family.TRADES, (), letters)
+            await self._store.write((), letters)
             _tell(event, letters)
         return letters
 

@@ -1,22 +1,23 @@
 """A batch of raw messages of one kind becomes rows and dead letters, written together."""
 
+import collections
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
-from prometheus_client import Counter as Metric
+from prometheus_client import Counter
 
 from common.clock import Clock
 from common.errors import InvalidEvent
 from common.events import types
 from common.events.envelope import Event
 from common.models.dead_letters import DeadLetter, dead_letter
-from common.models.rows import Family, FundingRow, MarkPriceRow
-from common.storage.ports import MarketStore, WriteCounts
+from common.models.families import BY_KIND, Family
+from common.models.rows import FundingRow, MarkPriceRow
+from common.storage.ports import MarketStore, Part, WriteCounts
 from common.wire.binance import decoders
 from common.wire.classify import explain
 from functions.ingest.errors import BadRow, UnhandledRow
@@ -25,20 +26,11 @@ from functions.ingest.trade_batches import trade_rows
 
 log = logging.getLogger(__name__)
 
-PROCESSED = Metric("data_manager_messages_processed_total", "Messages whose rows are stored", ["event_type"])
-FAILED = Metric("data_manager_messages_failed_total", "Messages set aside", ["event_type", "error_type"])
-STORED = Metric("petrosa_rows_stored_total", "Rows by what writing them did", ["family", "result"])
-UNHANDLED = Metric("petrosa_messages_unhandled_total", "Sound messages of a kind that is not stored", ["event_type"])
+PROCESSED = Counter("data_manager_messages_processed_total", "Messages whose rows are stored", ["event_type"])
+FAILED = Counter("data_manager_messages_failed_total", "Messages set aside", ["event_type", "error_type"])
+STORED = Counter("petrosa_rows_stored_total", "Rows by what writing them did", ["family", "result"])
+UNHANDLED = Counter("petrosa_messages_unhandled_total", "Sound messages of a kind that is not stored", ["event_type"])
 
-FAMILIES: Final = {
-    "trade": Family.TRADES,
-    "aggtrade": Family.AGG_TRADES,
-    "ticker": Family.TICKERS,
-    "depth": Family.DEPTH,
-    "markprice": Family.MARK_PRICES,
-    "funding": Family.FUNDING_RATES,
-    "kline": Family.CANDLES,
-}
 _DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -48,7 +40,7 @@ class Batch:
 
     rows: list[Any] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    unhandled: Counter[str] = field(default_factory=Counter)
+    unhandled: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def funding(self) -> list[FundingRow]:
         """Return the funding rates that the mark prices of the batch state: of each funding time the last."""
@@ -149,14 +141,13 @@ class Writer:
         return counts
 
     async def _write(self, kind: str, batch: Batch) -> WriteCounts:
+        parts = [Part(BY_KIND[kind].family, batch.rows)]
         if kind == "markprice":
-            return await self._store.write_funding(batch.rows, batch.funding(), batch.dead_letters)
-        if batch.rows or batch.dead_letters:
-            return await self._store.write(FAMILIES[kind], batch.rows, batch.dead_letters)
-        return WriteCounts()
+            parts.append(Part(Family.FUNDING_RATES, batch.funding()))
+        return await self._store.write(parts, batch.dead_letters)
 
     def _count(self, kind: str, batch: Batch, counts: WriteCounts) -> None:
-        family = FAMILIES[kind]
+        family = BY_KIND[kind].family
         PROCESSED.labels(kind).inc(len(batch.rows))
         for result in ("inserted", "updated", "unchanged"):
             STORED.labels(family, result).inc(getattr(counts, result))

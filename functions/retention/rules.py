@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from common.models.rows import Family
+from common.models.dead_letters import DEAD_LETTERS
+from common.models.families import FAMILIES, Family
 from common.settings import Settings, duration_ms
 from common.storage.ports import AnalyticsStore, MarketStore, MetadataStore
 
@@ -45,37 +46,27 @@ class Rule:
     newest_ms: Newest | None = None
 
 
-_FAMILIES: Final[dict[str, tuple[Family, ...]]] = {
-    "depth": (Family.DEPTH,),
-    "ticker": (Family.TICKERS,),
-    "trade": (Family.TRADES, Family.AGG_TRADES),
-    "markprice": (Family.MARK_PRICES,),
-    "candle": (Family.CANDLES,),
-    "funding": (Family.FUNDING_RATES,),
-}
+_DEAD_LETTERS: Final = "petrosa_retention_dead_letter"
+_ANALYTICS: Final = "petrosa_retention_analytics"
+_HEALTH: Final = "petrosa_retention_health"
 
 
 def rules_of(settings: Settings, stores: Stores) -> list[Rule]:
     """Return a rule for every kind of data that has an age; what has none is kept for ever."""
-    return [
-        make(duration_ms(age))
-        for kind, make in _deletions(stores)
-        if (age := getattr(settings, f"petrosa_retention_{kind}"))
-    ]
+    return [make(duration_ms(age)) for setting, make in _deletions(stores) if (age := getattr(settings, setting))]
 
 
 def _deletions(stores: Stores) -> Iterator[tuple[str, Callable[[int], Rule]]]:
     """Yield what can be deleted: the setting's name, and what makes the rule of an age."""
     market, analytics, metadata = stores.market, stores.analytics, stores.metadata
-    for kind, families in _FAMILIES.items():
-        yield from ((kind, _of_family(market, family)) for family in families)
-    yield "dead_letter", _of_clock("dead_letters", partial(market.delete_before, "dead_letters"))
-    yield "analytics", _of_clock("analytics", analytics.delete_analytics_before)
-    yield "health", _of_clock("health_metrics", metadata.delete_health_before)
+    yield from ((spec.retention, _of_family(market, family)) for family, spec in FAMILIES.items() if spec.retention)
+    yield _DEAD_LETTERS, _of_clock(DEAD_LETTERS, partial(market.delete, "dead_letters"))
+    yield _ANALYTICS, _of_clock("analytics", analytics.delete_analytics_before)
+    yield _HEALTH, _of_clock("health_metrics", metadata.delete_health_before)
 
 
 def _of_family(store: MarketStore, family: Family) -> Callable[[int], Rule]:
-    delete = partial(store.delete_before, family)
+    delete = partial(store.delete, family)
     return lambda age_ms: Rule(family.value, age_ms, _limited(delete), partial(store.newest_ms, family))
 
 

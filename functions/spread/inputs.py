@@ -11,6 +11,7 @@ from common.analytics.window import Missing
 from common.errors import InvalidEvent
 from common.events.requests import AnalyticsRequested
 from common.indicators.order_book import LevelText
+from common.models.families import Family, Series
 from common.models.rows import DepthRow
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore, Window
@@ -61,13 +62,15 @@ async def load(store: MarketStore, _metric: Metric, request: AnalyticsRequested)
     if request.timeframe is not None:
         raise InvalidEvent("timeframe", "none: a book has no timeframe", request.timeframe.value)
     last_minute = Window(as_of_ms - BOOK_AGE_MS, as_of_ms + 1, limit=_MOST_BOOKS, order="desc")
-    books = [_book(row) for row in await store.depth(symbol, last_minute)]
+    found = await store.page(Series(Family.DEPTH, symbol), last_minute, counted=False)
+    books = [_book(row) for row in found.rows]
     if not books:
         return Missing.STALE
     if not books[0].is_tradable:
         return Missing.UNUSABLE_BOOK
     first_ms = Timeframe.H1.floor(as_of_ms) - _HOURS_READ * HOUR_MS
-    hours = await store.candle_columns(symbol, Timeframe.H1, end_ms=as_of_ms, start_ms=first_ms)
+    candles = Series(Family.CANDLES, symbol, Timeframe.H1)
+    hours = await store.columns(candles, end_ms=as_of_ms, start_ms=first_ms)
     return SpreadInputs(symbol, tuple(book for book in reversed(books) if book.is_tradable), hours)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from common.analytics.declaration import BENCHMARK, Metric
 from common.analytics.window import History, Missing, load_history
 from common.events.requests import AnalyticsRequested
+from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 
@@ -25,7 +26,10 @@ async def load(store: MarketStore, metric: Metric, request: AnalyticsRequested) 
     if history.symbol == BENCHMARK:
         return TrendInputs(history, history.candles)
     window = history.window
-    benchmark = await store.candle_columns(
-        BENCHMARK, window.timeframe, end_ms=request.as_of_ms, start_ms=window.loaded_from_ms, bars=window.loaded_bars
+    benchmark = await store.columns(
+        Series(Family.CANDLES, BENCHMARK, window.timeframe),
+        end_ms=request.as_of_ms,
+        start_ms=window.loaded_from_ms,
+        bars=window.loaded_bars,
     )
     return TrendInputs(history, benchmark)

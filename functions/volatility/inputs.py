@@ -7,6 +7,7 @@ from common.analytics.declaration import Metric
 from common.analytics.window import History, Missing, load_history
 from common.events.requests import AnalyticsRequested
 from common.indicators.forecast import HISTORY_DAYS
+from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
@@ -41,4 +42,5 @@ async def load(store: MarketStore, metric: Metric, request: AnalyticsRequested) 
 
 async def _load_days(store: MarketStore, request: AnalyticsRequested, timeframe: Timeframe, days: int) -> CandleColumns:
     first_ms = timeframe.floor(request.as_of_ms) - days * DAY_MS - timeframe.duration_ms
-    return await store.candle_columns(request.one_symbol(), timeframe, end_ms=request.as_of_ms, start_ms=first_ms)
+    series = Series(Family.CANDLES, request.one_symbol(), timeframe)
+    return await store.columns(series, end_ms=request.as_of_ms, start_ms=first_ms)

@@ -11,11 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from common.indicators.arrays import FloatArray1D
-from common.models.rows import CandleRow, DepthRow, Family, Origin
+from common.models.families import Family
+from common.models.rows import CandleRow, DepthRow, Origin
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.candles import random_walk, recorded_rows
+from tests.support.store_rows import put
 
 PAIRS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "ADAUSDT", "SOLUSDT")
 END_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z: the recorded candles end here
@@ -52,7 +54,7 @@ async def fill(store: MarketStore, symbols: Sequence[str], instants_ms: Sequence
 
 async def _write(store: MarketStore, family: Family, rows: Sequence[Any]) -> None:
     for first in range(0, len(rows), _ROWS_AT_ONCE):
-        await store.write(family, rows[first : first + _ROWS_AT_ONCE])
+        await put(store, family, rows[first : first + _ROWS_AT_ONCE])
 
 
 def _candles(symbol: str, timeframe: Timeframe, seed: int) -> list[CandleRow]:

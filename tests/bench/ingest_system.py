@@ -17,13 +17,14 @@ from typing import Final
 import nats
 from nats.aio.client import Client
 
-from common.models.rows import Family
+from common.models.families import Family, Series
 from common.settings import Settings
 from common.storage.open import open_market_store
 from common.storage.ports import MarketStore, Window
 from tests.bench.processes import cpu_seconds, peak_memory_mib
 from tests.bench.report import Figure
 from tests.bench.traffic import Traffic
+from tests.support.store_rows import rows_of
 from tests.support.system import System, running_system
 
 SUBJECT: Final = "binance.futures.websocket.data"
@@ -126,7 +127,7 @@ async def _ages(system: System) -> list[float]:
     publishing = asyncio.create_task(_publish_trades(client, published))
     newest = -1
     while not publishing.done() or len(seen) < len(published):
-        rows = await store.trades("BTCUSDT", Window(limit=1, order="desc"))
+        rows = await rows_of(store, Series(Family.TRADES, "BTCUSDT"), Window(limit=1, order="desc"))
         now = time.perf_counter()
         if rows and rows[0].trade_id > newest:
             seen.update(dict.fromkeys(range(newest + 1, rows[0].trade_id + 1), now))

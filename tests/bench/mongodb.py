@@ -10,7 +10,8 @@ from typing import Final
 import bson
 from pymongo import DESCENDING
 
-from common.models.rows import CandleRow, Family, Origin, TradeRow
+from common.models.families import Family, Series
+from common.models.rows import CandleRow, Origin, TradeRow
 from common.storage.mongodb.documents import SHAPES, stored_at
 from common.storage.mongodb.market import MongoMarketStore
 from common.timeframes import Timeframe
@@ -18,6 +19,7 @@ from common.times import HOUR_MS
 from tests.bench.report import Figure
 from tests.support.mongo_stores import fresh_database, opened, options
 from tests.support.servers.mongodb import mongodb_server
+from tests.support.store_rows import put
 
 TRADES: Final = 60_000
 BATCH: Final = 2_000  # what the bridge sends at most
@@ -58,7 +60,7 @@ async def _writes(url: str) -> tuple[float, float]:
 
     async def through_store(store: MongoMarketStore) -> None:
         for batch in batches:
-            await store.write(Family.TRADES, batch)
+            await put(store, Family.TRADES, batch)
 
     async def bare(store: MongoMarketStore) -> None:
         collection = store.connection.collection("trades_BTCUSDT")
@@ -72,7 +74,7 @@ async def _on_fresh(url: str, work: Callable[[MongoMarketStore], Awaitable[None]
     """Return the seconds that ``work`` takes on an empty collection that has its indexes."""
     with fresh_database(url) as database:
         async with opened(MongoMarketStore, options(url, database)) as store:
-            await store.write(Family.TRADES, [TradeRow("BTCUSDT", START_MS, -1, "1", "1", is_buyer_maker=True)])
+            await put(store, Family.TRADES, [TradeRow("BTCUSDT", START_MS, -1, "1", "1", is_buyer_maker=True)])
             begun = time.perf_counter()
             await work(store)
             return time.perf_counter() - begun
@@ -88,7 +90,9 @@ async def _reads(url: str) -> list[tuple[float, float]]:
             collection = store.connection.collection("candles_BTCUSDT_1h")
             for _ in range(ROUNDS):
                 begun = time.perf_counter()
-                columns = await store.candle_columns("BTCUSDT", Timeframe.H1, end_ms=end_ms, bars=CANDLES)
+                columns = await store.columns(
+                    Series(Family.CANDLES, "BTCUSDT", Timeframe.H1), end_ms=end_ms, bars=CANDLES
+                )
                 ours_s = time.perf_counter() - begun
                 assert len(columns) == CANDLES
                 begun = time.perf_counter()
@@ -103,7 +107,7 @@ async def _reads(url: str) -> list[tuple[float, float]]:
 async def _fill(store: MongoMarketStore) -> None:
     rows = list(_candles())
     for start in range(0, CANDLES, BATCH):
-        await store.write(Family.CANDLES, rows[start : start + BATCH])
+        await put(store, Family.CANDLES, rows[start : start + BATCH])
 
 
 def _trades() -> Iterator[TradeRow]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from common.models.rows import Family
+from common.models.families import Family
 
 PAIRS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "ADAUSDT", "SOLUSDT")
 _KINDS: Final = ("trade", "depth", "ticker", "markprice", "kline")

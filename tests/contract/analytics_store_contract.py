@@ -145,14 +145,14 @@ class AnalyticsStoreContract:
 
     def test_the_newest_is_the_one_computed_last(self, open_store: OpenAnalyticsStore) -> None:
         async def scenario(store: AnalyticsStore) -> None:
-            assert await store.newest_as_of() is None
+            assert await store.newest_computed_at() is None
             await store.save([document(3), document(9, metric="volume"), document(1)])
-            assert await store.newest_as_of() == document(9).computed_at_ms
-            assert await store.newest_as_of("volatility") == document(3).computed_at_ms
-            assert await store.newest_as_of("trend") is None
+            assert await store.newest_computed_at() == document(9).computed_at_ms
+            assert await store.newest_computed_at("volatility") == document(3).computed_at_ms
+            assert await store.newest_computed_at("trend") is None
             late = START_MS + 99_999
             await store.save([AnalyticsDocument(BTC, "volatility", "1h", START_MS + 1000, late)])
-            assert await store.newest_as_of() == await store.newest_as_of("volatility") == late
+            assert await store.newest_computed_at() == await store.newest_computed_at("volatility") == late
 
         using(open_store, scenario)
 

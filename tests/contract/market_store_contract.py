@@ -12,21 +12,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.models.dead_letters import Reason
-from common.models.rows import CandleRow, Family, FundingRow, MarketRow, Origin
-from common.storage.ports import MarketStore, Window, WriteCounts
+from common.models.families import Family, Series
+from common.models.rows import CandleRow, FundingRow, Origin
+from common.storage.ports import MarketStore, Page, Part, Window, WriteCounts
 from common.timeframes import Timeframe
 from tests.support.candles import recorded_rows
 from tests.support.store_rows import (
     BTC,
+    CANDLES,
     HOUR_MS,
     SAMPLES,
+    SERIES,
     START_MS,
+    TRADES,
     agg_trade,
     book,
     candle,
     funding,
     letter,
     mark,
+    put,
+    rows_of,
     trade,
 )
 
@@ -34,7 +40,6 @@ T = TypeVar("T")
 # Opens a store on the data of this test; opened twice it is two store objects on the same data.
 OpenStore = Callable[[], AbstractAsyncContextManager[MarketStore]]
 
-ALL = Window(limit=100_000)
 FAMILIES = list(Family)
 # One property runs for several adapters, each example on data of its own.
 INHERITED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
@@ -48,14 +53,6 @@ def using(open_store: OpenStore, scenario: Callable[[MarketStore], Awaitable[T]]
             return await scenario(store)
 
     return asyncio.run(run())
-
-
-async def read_all(store: MarketStore, family: Family, symbol: str = BTC, window: Window = ALL) -> Sequence[MarketRow]:
-    """Read a series by the method of its family; candles are those of one hour."""
-    if family is Family.CANDLES:
-        return await store.candles(symbol, Timeframe.H1, window)
-    rows: Sequence[MarketRow] = await getattr(store, family.value)(symbol, window)
-    return rows
 
 
 def windowed(times: Sequence[int], window: Window) -> list[int]:
@@ -244,8 +241,8 @@ class MarketStoreContract:
         rows = SAMPLES[family]
 
         async def scenario(store: MarketStore) -> None:
-            assert await store.write(family, rows) == WriteCounts(inserted=len(rows))
-            found = await read_all(store, family)
+            assert await put(store, family, rows) == WriteCounts(inserted=len(rows))
+            found = await rows_of(store, SERIES[family])
             assert found == rows
             assert [[type(value) for value in row] for row in found] == [[type(value) for value in row] for row in rows]
 
@@ -255,11 +252,11 @@ class MarketStoreContract:
     def test_another_store_object_reads_what_one_wrote(self, open_store: OpenStore, family: Family) -> None:
         async def scenario() -> None:
             async with open_store() as writer, open_store() as reader:
-                assert await read_all(reader, family) == []
-                await writer.write(family, SAMPLES[family])
-                assert await read_all(reader, family) == SAMPLES[family]
+                assert await rows_of(reader, SERIES[family]) == []
+                await put(writer, family, SAMPLES[family])
+                assert await rows_of(reader, SERIES[family]) == SAMPLES[family]
             async with open_store() as later:
-                assert await read_all(later, family) == SAMPLES[family]
+                assert await rows_of(later, SERIES[family]) == SAMPLES[family]
 
         asyncio.run(scenario())
 
@@ -268,9 +265,9 @@ class MarketStoreContract:
         rows = SAMPLES[family]
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(family, rows)
-            assert await store.write(family, rows) == WriteCounts(unchanged=len(rows))
-            assert await read_all(store, family) == rows
+            await put(store, family, rows)
+            assert await put(store, family, rows) == WriteCounts(unchanged=len(rows))
+            assert await rows_of(store, SERIES[family]) == rows
             assert (await store.totals())[family] == len(rows)
 
         using(open_store, scenario)
@@ -280,25 +277,25 @@ class MarketStoreContract:
         rows = SAMPLES[family]
 
         async def scenario(store: MarketStore) -> None:
-            counts = await store.write(family, [*rows, *reversed(rows)])
+            counts = await put(store, family, [*rows, *reversed(rows)])
             assert counts == WriteCounts(inserted=len(rows), unchanged=len(rows))
-            assert await read_all(store, family) == rows
+            assert await rows_of(store, SERIES[family]) == rows
 
         using(open_store, scenario)
 
     def test_a_batch_that_overlaps_stored_rows_adds_the_rest(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.TRADES, [trade(i) for i in range(10)])
-            counts = await store.write(Family.TRADES, [trade(i) for i in range(5, 25)])
+            await put(store, Family.TRADES, [trade(i) for i in range(10)])
+            counts = await put(store, Family.TRADES, [trade(i) for i in range(5, 25)])
             assert counts == WriteCounts(inserted=15, unchanged=5)
-            assert await store.trades(BTC, ALL) == [trade(i) for i in range(25)]
+            assert await rows_of(store, TRADES) == [trade(i) for i in range(25)]
 
         using(open_store, scenario)
 
     def test_an_empty_batch_is_no_write(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
-            assert await store.write(Family.TRADES, []) == WriteCounts()
-            assert await store.write_funding([], []) == WriteCounts()
+            assert await put(store, Family.TRADES, []) == WriteCounts()
+            assert await store.write([]) == WriteCounts()
 
         using(open_store, scenario)
 
@@ -307,10 +304,10 @@ class MarketStoreContract:
         books = [book(i, time_ms=START_MS) for i in (1, 2)]
 
         async def scenario(store: MarketStore) -> None:
-            assert (await store.write(Family.TRADES, trades)).inserted == 3
-            assert (await store.write(Family.DEPTH, books)).inserted == 2
-            assert await store.trades(BTC, ALL) == trades
-            assert await store.depth(BTC, Window(limit=1)) == [books[1]]
+            assert (await put(store, Family.TRADES, trades)).inserted == 3
+            assert (await put(store, Family.DEPTH, books)).inserted == 2
+            assert await rows_of(store, TRADES) == trades
+            assert await rows_of(store, Series(Family.DEPTH, BTC), Window(limit=1)) == [books[1]]
 
         using(open_store, scenario)
 
@@ -319,15 +316,15 @@ class MarketStoreContract:
         other = candle("7", symbol="ETHUSDT")
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.CANDLES, [candle(), five_minutes, other])
-            await store.write(Family.TRADES, [trade(1), trade(1, symbol="ETHUSDT")])
-            await store.write(Family.AGG_TRADES, [agg_trade(1)])
-            assert await store.candles(BTC, Timeframe.H1, ALL) == [candle()]
-            assert await store.candles(BTC, Timeframe.M5, ALL) == [five_minutes]
-            assert await store.candles("ETHUSDT", Timeframe.H1, ALL) == [other]
-            assert await store.trades(BTC, ALL) == [trade(1)]
-            assert await store.agg_trades(BTC, ALL) == [agg_trade(1)]
-            assert await store.trades("BTC", ALL) == []
+            await put(store, Family.CANDLES, [candle(), five_minutes, other])
+            await put(store, Family.TRADES, [trade(1), trade(1, symbol="ETHUSDT")])
+            await put(store, Family.AGG_TRADES, [agg_trade(1)])
+            assert await rows_of(store, CANDLES) == [candle()]
+            assert await rows_of(store, Series(Family.CANDLES, BTC, Timeframe.M5)) == [five_minutes]
+            assert await rows_of(store, Series(Family.CANDLES, "ETHUSDT", Timeframe.H1)) == [other]
+            assert await rows_of(store, TRADES) == [trade(1)]
+            assert await rows_of(store, Series(Family.AGG_TRADES, BTC)) == [agg_trade(1)]
+            assert await rows_of(store, Series(Family.TRADES, "BTC")) == []
 
         using(open_store, scenario)
 
@@ -336,8 +333,8 @@ class MarketStoreContract:
 
         async def scenario(store: MarketStore) -> None:
             for trade_id in ids:
-                await store.write(Family.TRADES, [trade(trade_id)])
-            assert await store.trades(BTC, ALL) == [trade(i) for i in sorted(ids)]
+                await put(store, Family.TRADES, [trade(trade_id)])
+            assert await rows_of(store, TRADES) == [trade(i) for i in sorted(ids)]
 
         using(open_store, scenario)
 
@@ -350,10 +347,10 @@ class MarketStoreContract:
         ends = (None, START_MS, START_MS + 40, START_MS + 41, START_MS + 999)
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.TRADES, rows)
+            await put(store, Family.TRADES, rows)
             for start, end, limit, offset, descending in product(starts, ends, (0, 2, 50), (0, 1, 9), (False, True)):
                 window = Window(start, end, limit, offset, "desc" if descending else "asc")
-                found = [row.time_ms for row in await store.trades(BTC, window)]
+                found = [row.time_ms for row in await rows_of(store, TRADES, window)]
                 assert found == windowed(times, window), window
 
         using(open_store, scenario)
@@ -363,12 +360,43 @@ class MarketStoreContract:
         rows = SAMPLES[family]
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(family, rows)
-            assert await read_all(store, family, window=Window(limit=2)) == rows[1:]
-            assert await read_all(store, family, window=Window(limit=2, order="desc")) == [rows[2], rows[1]]
+            await put(store, family, rows)
+            assert await rows_of(store, SERIES[family], Window(limit=2)) == rows[1:]
+            assert await rows_of(store, SERIES[family], Window(limit=2, order="desc")) == [rows[2], rows[1]]
             start = Window(start_ms=rows[1].time_ms, limit=1)
-            assert await read_all(store, family, window=start) == [rows[1]]
-            assert await read_all(store, family, window=Window(end_ms=rows[1].time_ms)) == [rows[0]]
+            assert await rows_of(store, SERIES[family], start) == [rows[1]]
+            assert await rows_of(store, SERIES[family], Window(end_ms=rows[1].time_ms)) == [rows[0]]
+
+        using(open_store, scenario)
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_a_page_knows_its_place_in_the_series(self, open_store: OpenStore, family: Family) -> None:
+        rows, series = SAMPLES[family], SERIES[family]
+        first, middle, last = (row.time_ms for row in rows)
+
+        async def scenario(store: MarketStore) -> None:
+            assert await store.page(series, Window()) == Page([])
+            await put(store, family, rows)
+            assert await store.page(series, Window(limit=1)) == Page([rows[2]], 3, last, last, None)
+            assert await store.page(series, Window(end_ms=middle)) == Page([rows[0]], 1, last, first, middle)
+            assert await store.page(series, Window(end_ms=first)) == Page([], 0, last, None, first)
+            assert await store.page(series, Window(first + 1, last)) == Page([rows[1]], 1, last, middle, last)
+            assert await store.page(series, Window(last + 1)) == Page([], 0, last, last, None)
+            assert await store.page(series, Window(limit=0), counted=False) == Page([])
+
+        using(open_store, scenario)
+
+    def test_totals_of_pages_are_those_of_their_ranges(self, open_store: OpenStore) -> None:
+        times = [START_MS + offset for offset in (0, 0, 3, 4, 90, 91, 92, 100)]
+        edges = (None, START_MS - 1, START_MS, START_MS + 4, START_MS + 91, START_MS + 100, START_MS + 101)
+
+        async def scenario(store: MarketStore) -> None:
+            await put(store, Family.TRADES, [trade(number, time_ms=time) for number, time in enumerate(times)])
+            for start, end in product(edges, edges):
+                inside = windowed(times, Window(start, end))
+                page = await store.page(TRADES, Window(start, end, limit=2, offset=1))
+                assert page.total == len(inside), (start, end)
+                assert [row.time_ms for row in page.rows] == windowed(times, Window(start, end, limit=2, offset=1))
 
         using(open_store, scenario)
 
@@ -379,11 +407,11 @@ class MarketStoreContract:
         _, stored, incoming, wins, changes, revision = case
 
         async def scenario(store: MarketStore) -> None:
-            assert await store.write(Family.CANDLES, [stored]) == WriteCounts(inserted=1)
-            counts = await store.write(Family.CANDLES, [incoming])
+            assert await put(store, Family.CANDLES, [stored]) == WriteCounts(inserted=1)
+            counts = await put(store, Family.CANDLES, [incoming])
             assert counts == (WriteCounts(updated=1) if changes else WriteCounts(unchanged=1))
             expected = (incoming if wins else stored)._replace(revision=revision)
-            assert await store.candles(BTC, Timeframe.H1, ALL) == [expected]
+            assert await rows_of(store, CANDLES) == [expected]
             assert (await store.totals())[Family.CANDLES] == 1
 
         using(open_store, scenario)
@@ -393,26 +421,26 @@ class MarketStoreContract:
         _, stored, incoming, wins, _, _ = case
 
         async def scenario(store: MarketStore) -> None:
-            assert await store.write(Family.CANDLES, [stored, incoming]) == WriteCounts(inserted=1, unchanged=1)
-            assert await store.candles(BTC, Timeframe.H1, ALL) == [incoming if wins else stored]
+            assert await put(store, Family.CANDLES, [stored, incoming]) == WriteCounts(inserted=1, unchanged=1)
+            assert await rows_of(store, CANDLES) == [incoming if wins else stored]
 
         using(open_store, scenario)
 
     def test_every_correction_of_a_closed_candle_counts(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
             for number in range(4):
-                await store.write(Family.CANDLES, [candle(str(number), event_ms=number)])
-            await store.write(Family.CANDLES, [candle("3", event_ms=9)])
-            (found,) = await store.candles(BTC, Timeframe.H1, ALL)
+                await put(store, Family.CANDLES, [candle(str(number), event_ms=number)])
+            await put(store, Family.CANDLES, [candle("3", event_ms=9)])
+            (found,) = await rows_of(store, CANDLES)
             assert (found.close, found.revision, found.event_time_ms) == ("3", 3, START_MS + 9)
 
         using(open_store, scenario)
 
     def test_a_revision_is_the_store_s_own_count(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.CANDLES, [candle("1", revision=7)])
-            await store.write(Family.CANDLES, [candle("2", event_ms=1, revision=7)])
-            (found,) = await store.candles(BTC, Timeframe.H1, ALL)
+            await put(store, Family.CANDLES, [candle("1", revision=7)])
+            await put(store, Family.CANDLES, [candle("2", event_ms=1, revision=7)])
+            (found,) = await rows_of(store, CANDLES)
             assert found.revision == 1
 
         using(open_store, scenario)
@@ -434,11 +462,11 @@ class MarketStoreContract:
         async def scenario(store: MarketStore) -> None:
             inserted = offered = 0
             for batch in in_batches(deliveries, sizes):
-                counts = await store.write(Family.CANDLES, batch)
+                counts = await put(store, Family.CANDLES, batch)
                 assert counts.inserted + counts.updated + counts.unchanged == len(batch)
                 inserted += counts.inserted
                 offered += len(batch)
-            found = await store.candles(BTC, Timeframe.H1, ALL)
+            found = await rows_of(store, CANDLES)
             assert offered == len(deliveries)
             assert inserted == len(expected)
             assert [content(row) for row in found] == expected
@@ -456,21 +484,25 @@ class MarketStoreContract:
         self, open_store: OpenStore, stored: FundingRow, incoming: FundingRow, wins: bool, changes: bool
     ) -> None:
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.FUNDING_RATES, [stored])
-            counts = await store.write(Family.FUNDING_RATES, [incoming])
+            await put(store, Family.FUNDING_RATES, [stored])
+            counts = await put(store, Family.FUNDING_RATES, [incoming])
             assert counts == (WriteCounts(updated=1) if changes else WriteCounts(unchanged=1))
-            assert await store.funding_rates(BTC, ALL) == [incoming if wins else stored]
+            assert await rows_of(store, Series(Family.FUNDING_RATES, BTC)) == [incoming if wins else stored]
 
         using(open_store, scenario)
 
-    def test_mark_prices_and_their_funding_are_one_write(self, open_store: OpenStore) -> None:
+    def test_several_families_are_one_write(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
             readings = [funding(rate=f"0.000{i}", event_ms=i) for i in range(3)]
-            counts = await store.write_funding([mark(1), mark(2)], readings, [letter(1, kind="markprice")])
+            parts = [Part(Family.MARK_PRICES, [mark(1), mark(2)]), Part(Family.FUNDING_RATES, readings)]
+            counts = await store.write(parts, [letter(1, kind="markprice")])
             assert counts == WriteCounts(inserted=3, unchanged=2, dead_letters=1)
-            assert await store.mark_prices(BTC, ALL) == [mark(1), mark(2)]
-            assert await store.funding_rates(BTC, ALL) == [readings[2]]
-            counts = await store.write_funding([mark(2), mark(3)], [funding(rate="0.9", event_ms=9)])
+            assert await rows_of(store, Series(Family.MARK_PRICES, BTC)) == [mark(1), mark(2)]
+            assert await rows_of(store, Series(Family.FUNDING_RATES, BTC)) == [readings[2]]
+            later = [funding(rate="0.9", event_ms=9)]
+            counts = await store.write(
+                [Part(Family.MARK_PRICES, [mark(2), mark(3)]), Part(Family.FUNDING_RATES, later)]
+            )
             assert counts == WriteCounts(inserted=1, updated=1, unchanged=1)
 
         using(open_store, scenario)
@@ -483,8 +515,8 @@ class MarketStoreContract:
         rows = [candle(close, slot=slot, volume=f"{slot}.700") for slot, close in enumerate(closes)]
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.CANDLES, rows)
-            columns = await store.candle_columns(BTC, Timeframe.H1, end_ms=START_MS + 100 * HOUR_MS)
+            await put(store, Family.CANDLES, rows)
+            columns = await store.columns(CANDLES, end_ms=START_MS + 100 * HOUR_MS)
             assert columns.open_time_ms.dtype == numpy.int64
             assert columns.open_time_ms.tolist() == [row.time_ms for row in rows]
             for name in ("open", "high", "low", "close", "volume", "quote_volume", "trades_count", "taker_buy_volume"):
@@ -500,8 +532,8 @@ class MarketStoreContract:
         bare = candle(slot=0)._replace(quote_volume=None, trades_count=None, taker_buy_volume=None)
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.CANDLES, [bare, candle(slot=1, trades=0)])
-            columns = await store.candle_columns(BTC, Timeframe.H1, end_ms=START_MS + 100 * HOUR_MS)
+            await put(store, Family.CANDLES, [bare, candle(slot=1, trades=0)])
+            columns = await store.columns(CANDLES, end_ms=START_MS + 100 * HOUR_MS)
             for name in ("quote_volume", "trades_count", "taker_buy_volume"):
                 assert numpy.isnan(getattr(columns, name)).tolist() == [True, False]
             assert columns.trades_count[1] == 0
@@ -515,10 +547,10 @@ class MarketStoreContract:
         end_of_2 = START_MS + 3 * HOUR_MS
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.CANDLES, rows)
+            await put(store, Family.CANDLES, rows)
 
             async def slots(end_ms: int, bars: int | None = None, start: int | None = None) -> list[int]:
-                columns = await store.candle_columns(BTC, Timeframe.H1, end_ms=end_ms, bars=bars, start_ms=start)
+                columns = await store.columns(CANDLES, end_ms=end_ms, bars=bars, start_ms=start)
                 assert len(columns) == len(columns.close)
                 return [(time - START_MS) // HOUR_MS for time in columns.open_time_ms.tolist()]
 
@@ -539,10 +571,10 @@ class MarketStoreContract:
         rows = recorded_rows(recorded_data / "klines/um_1h_BTCUSDT_2025-09_2025-12.csv.gz", BTC, Timeframe.H1)
 
         async def scenario(store: MarketStore) -> None:
-            assert await store.write(Family.CANDLES, rows) == WriteCounts(inserted=len(rows))
-            assert await store.write(Family.CANDLES, rows) == WriteCounts(unchanged=len(rows))
-            assert await store.candles(BTC, Timeframe.H1, ALL) == rows
-            columns = await store.candle_columns(BTC, Timeframe.H1, end_ms=rows[-1].time_ms + HOUR_MS)
+            assert await put(store, Family.CANDLES, rows) == WriteCounts(inserted=len(rows))
+            assert await put(store, Family.CANDLES, rows) == WriteCounts(unchanged=len(rows))
+            assert await rows_of(store, CANDLES) == rows
+            columns = await store.columns(CANDLES, end_ms=rows[-1].time_ms + HOUR_MS)
             assert columns.close.tolist() == [float(row.close) for row in rows]
 
         using(open_store, scenario)
@@ -551,15 +583,14 @@ class MarketStoreContract:
 
     def test_extent_is_that_of_the_rows(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
-            assert await store.extent(Family.TRADES, BTC) == (0, None, None)
-            await store.write(Family.TRADES, [trade(i) for i in (3, 1, 2)])
-            await store.write(Family.CANDLES, [candle(), candle(slot=4), candle(timeframe="5m", slot=9)])
-            assert await store.extent(Family.TRADES, BTC) == (3, START_MS + 1, START_MS + 3)
-            assert await store.extent(Family.TRADES, BTC, end_ms=START_MS + 3) == (2, START_MS + 1, START_MS + 2)
-            assert await store.extent(Family.TRADES, BTC, end_ms=START_MS) == (0, None, None)
-            hours = await store.extent(Family.CANDLES, BTC, Timeframe.H1)
+            assert await store.extent(TRADES) == (0, None, None)
+            await put(store, Family.TRADES, [trade(i) for i in (3, 1, 2)])
+            await put(store, Family.CANDLES, [candle(), candle(slot=4), candle(timeframe="5m", slot=9)])
+            assert await store.extent(TRADES) == (3, START_MS + 1, START_MS + 3)
+            assert await store.extent(TRADES, end_ms=START_MS + 3) == (2, START_MS + 1, START_MS + 2)
+            assert await store.extent(TRADES, end_ms=START_MS) == (0, None, None)
+            hours = await store.extent(CANDLES)
             assert hours == (2, START_MS, START_MS + 4 * HOUR_MS)
-            assert (await store.extent(Family.CANDLES, BTC)).rows == 3
             assert await store.newest_ms(Family.CANDLES) == START_MS + 9 * HOUR_MS
             assert await store.newest_ms(Family.DEPTH) is None
 
@@ -568,9 +599,9 @@ class MarketStoreContract:
     def test_totals_count_every_symbol(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
             assert dict(await store.totals()) == dict.fromkeys(Family, 0)
-            await store.write(Family.TRADES, [trade(1), trade(2), trade(1, symbol="ETHUSDT")])
-            await store.write(Family.CANDLES, [candle(), candle(timeframe="5m"), candle("2", event_ms=1)])
-            await store.delete_before(Family.TRADES, START_MS + 2, limit=1)
+            await put(store, Family.TRADES, [trade(1), trade(2), trade(1, symbol="ETHUSDT")])
+            await put(store, Family.CANDLES, [candle(), candle(timeframe="5m"), candle("2", event_ms=1)])
+            await store.delete(Family.TRADES, START_MS + 2, limit=1)
             totals = await store.totals()
             assert totals[Family.TRADES] == 2
             assert totals[Family.CANDLES] == 2
@@ -583,10 +614,10 @@ class MarketStoreContract:
         letters = [letter(1), letter(2, reason=Reason.NOT_JSON)]
 
         async def scenario(store: MarketStore) -> None:
-            assert await store.write(Family.TRADES, [trade(1)], letters) == WriteCounts(inserted=1, dead_letters=2)
-            assert await store.write(Family.TRADES, [], letters) == WriteCounts()
+            assert await put(store, Family.TRADES, [trade(1)], letters) == WriteCounts(inserted=1, dead_letters=2)
+            assert await put(store, Family.TRADES, [], letters) == WriteCounts()
             again = [letters[0]._replace(time_ms=START_MS + 99)]
-            assert await store.write(Family.TRADES, [trade(1)], again) == WriteCounts(unchanged=1)
+            assert await put(store, Family.TRADES, [trade(1)], again) == WriteCounts(unchanged=1)
             found, total = await store.dead_letters()
             assert sorted(found) == sorted(letters)
             assert total == 2
@@ -599,8 +630,8 @@ class MarketStoreContract:
         letters = [letter(i, kind=kinds[i % 2], reason=reasons[i % 3 == 0], at_ms=i) for i in range(12)]
 
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.TRADES, [], letters[::2])
-            await store.write(Family.TRADES, [], letters)
+            await put(store, Family.TRADES, [], letters[::2])
+            await put(store, Family.TRADES, [], letters)
             newest_first = letters[::-1]
             assert await store.dead_letters() == (newest_first, 12)
             assert await store.dead_letters(limit=5) == (newest_first[:5], 12)
@@ -622,10 +653,10 @@ class MarketStoreContract:
 
         async def scenario(store: MarketStore) -> None:
             for other in Family:
-                await store.write(other, SAMPLES[other])
-            assert await store.delete_before(family, rows[1].time_ms, limit=100) == 1
-            assert await store.delete_before(family, rows[1].time_ms, limit=100) == 0
-            assert await read_all(store, family) == rows[1:]
+                await put(store, other, SAMPLES[other])
+            assert await store.delete(family, rows[1].time_ms, limit=100) == 1
+            assert await store.delete(family, rows[1].time_ms, limit=100) == 0
+            assert await rows_of(store, SERIES[family]) == rows[1:]
             totals = await store.totals()
             assert totals == {other: len(SAMPLES[other]) - (other is family) for other in Family}
 
@@ -636,19 +667,21 @@ class MarketStoreContract:
 
         async def scenario(store: MarketStore) -> None:
             for symbol in symbols:
-                await store.write(Family.TRADES, [trade(i, symbol=symbol) for i in range(10)])
-            gone = [await store.delete_before(Family.TRADES, START_MS + 7, limit=4) for _ in range(7)]
+                await put(store, Family.TRADES, [trade(i, symbol=symbol) for i in range(10)])
+            gone = [await store.delete(Family.TRADES, START_MS + 7, limit=4) for _ in range(7)]
             assert gone == [4, 4, 4, 4, 4, 1, 0]
             for symbol in symbols:
-                assert await store.trades(symbol, ALL) == [trade(i, symbol=symbol) for i in (7, 8, 9)]
+                assert await rows_of(store, Series(Family.TRADES, symbol)) == [
+                    trade(i, symbol=symbol) for i in (7, 8, 9)
+                ]
 
         using(open_store, scenario)
 
     def test_old_dead_letters_are_deleted(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
-            await store.write(Family.TRADES, [], [letter(i, at_ms=i) for i in range(5)])
-            assert await store.delete_before("dead_letters", START_MS + 3, limit=2) == 2
-            assert await store.delete_before("dead_letters", START_MS + 3, limit=2) == 1
+            await put(store, Family.TRADES, [], [letter(i, at_ms=i) for i in range(5)])
+            assert await store.delete("dead_letters", START_MS + 3, limit=2) == 2
+            assert await store.delete("dead_letters", START_MS + 3, limit=2) == 1
             assert await store.dead_letters() == ([letter(4, at_ms=4), letter(3, at_ms=3)], 2)
 
         using(open_store, scenario)
@@ -661,25 +694,25 @@ class MarketStoreContract:
 
                 async def revisions() -> tuple[object, object]:
                     return (
-                        await store.revision(Family.CANDLES, BTC, Timeframe.H1),
-                        await store.revision(Family.TRADES, BTC),
+                        await store.revision(CANDLES),
+                        await store.revision(TRADES),
                     )
 
                 candles, trades = await revisions()
                 if candles is None:
                     pytest.skip("this store has no revisions")
                 assert await revisions() == (candles, trades)
-                await store.write(Family.CANDLES, [candle()])
+                await put(store, Family.CANDLES, [candle()])
                 own = await revisions()
                 assert own[0] != candles
                 assert own[1] == trades
-                await other.write(Family.TRADES, [trade(1)])
+                await put(other, Family.TRADES, [trade(1)])
                 foreign = await revisions()
                 assert foreign[0] == own[0]
                 assert foreign[1] != own[1]
-                await other.write(Family.TRADES, [trade(1)])
+                await put(other, Family.TRADES, [trade(1)])
                 assert await revisions() == foreign
-                await other.delete_before(Family.TRADES, START_MS + 99, limit=9)
+                await other.delete(Family.TRADES, START_MS + 99, limit=9)
                 assert (await revisions())[1] != foreign[1]
 
         asyncio.run(scenario())
@@ -690,12 +723,12 @@ class MarketStoreContract:
         async def scenario() -> None:
             async with open_store() as one, open_store() as two:
                 stores = [one, two]
-                writes = [stores[i % 2].write(Family.TRADES, batch) for i, batch in enumerate([*batches, *batches])]
+                writes = [put(stores[i % 2], Family.TRADES, batch) for i, batch in enumerate([*batches, *batches])]
                 counts = await asyncio.gather(*writes)
                 distinct = {row for batch in batches for row in batch}
                 assert sum(count.inserted for count in counts) == len(distinct)
                 assert sum(count.unchanged for count in counts) == 2 * 60 * len(batches) - len(distinct)
-                assert await one.trades(BTC, ALL) == sorted(distinct)
+                assert await rows_of(one, TRADES) == sorted(distinct)
                 assert (await two.totals())[Family.TRADES] == len(distinct)
 
         asyncio.run(scenario())
@@ -708,24 +741,24 @@ class MarketStoreContract:
                 stores = [one, two]
                 deliveries = [*updates, *reversed(updates)]
                 counts = await asyncio.gather(
-                    *(stores[i % 2].write(Family.CANDLES, [row]) for i, row in enumerate(deliveries))
+                    *(put(stores[i % 2], Family.CANDLES, [row]) for i, row in enumerate(deliveries))
                 )
                 assert sum(count.inserted for count in counts) == 3
-                assert [content(row) for row in await two.candles(BTC, Timeframe.H1, ALL)] == winners(updates)
+                assert [content(row) for row in await rows_of(two, CANDLES)] == winners(updates)
 
         asyncio.run(scenario())
 
     def test_reads_go_on_while_it_is_written(self, open_store: OpenStore) -> None:
         async def scenario(store: MarketStore) -> None:
             writes = [
-                asyncio.ensure_future(store.write(Family.TRADES, [trade(i) for i in range(start, start + 100)]))
+                asyncio.ensure_future(put(store, Family.TRADES, [trade(i) for i in range(start, start + 100)]))
                 for start in range(0, 2000, 100)
             ]
             seen = []
             while not all(write.done() for write in writes):
-                seen.append(len(await store.trades(BTC, ALL)))
+                seen.append(len(await rows_of(store, TRADES)))
             await asyncio.gather(*writes)
-            seen.append(len(await store.trades(BTC, ALL)))
+            seen.append(len(await rows_of(store, TRADES)))
             assert seen == sorted(seen)
             assert all(count % 100 == 0 for count in seen) or not self.batches_are_atomic
             assert seen[-1] == 2000

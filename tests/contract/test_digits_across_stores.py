@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from common.models.rows import Family, MarketRow
+from common.models.families import Family, Series
+from common.models.rows import MarketRow
 from common.storage.mongodb.market import MongoMarketStore
 from common.storage.ports import MarketStore
 from common.storage.sqlite.market import SqliteMarketStore
 from common.timeframes import Timeframe
-from tests.contract.market_store_contract import read_all
 from tests.support.candles import recorded_rows
 from tests.support.mongo_stores import opened, options
 from tests.support.servers.mongodb import MongoServer
-from tests.support.store_rows import SAMPLES, START_MS, candle, trade
+from tests.support.store_rows import SAMPLES, SERIES, START_MS, candle, put, rows_of, trade
 
 # What exchanges write, and what only just fits or does not fit the other store's number type.
 TEXTS = [
@@ -50,8 +50,8 @@ def with_both(
 
 async def copy(source: MarketStore, target: MarketStore, family: Family) -> Sequence[MarketRow]:
     """Copy a series from store to store and return what the target then holds."""
-    await target.write(family, await read_all(source, family))
-    return await read_all(target, family)
+    await put(target, family, await rows_of(source, SERIES[family]))
+    return await rows_of(target, SERIES[family])
 
 
 @pytest.mark.parametrize("family", list(Family))
@@ -59,7 +59,7 @@ def test_rows_survive_both_ways(
     tmp_path: Path, mongodb_server: MongoServer, mongodb_database: str, family: Family
 ) -> None:
     async def scenario(embedded: MarketStore, mongo: MarketStore) -> None:
-        await embedded.write(family, SAMPLES[family])
+        await put(embedded, family, SAMPLES[family])
         assert await copy(embedded, mongo, family) == SAMPLES[family]
         second = SqliteMarketStore(tmp_path / "second", busy_timeout_ms=2000)
         try:
@@ -76,7 +76,7 @@ def test_every_way_to_write_a_price_survives(
     rows = [trade(number, price=text)._replace(quantity=text) for number, text in enumerate(TEXTS)]
 
     async def scenario(embedded: MarketStore, mongo: MarketStore) -> None:
-        await embedded.write(Family.TRADES, rows)
+        await put(embedded, Family.TRADES, rows)
         assert await copy(embedded, mongo, Family.TRADES) == rows
 
     with_both(tmp_path, mongodb_server, mongodb_database, scenario)
@@ -90,8 +90,8 @@ def test_both_compute_on_the_same_doubles(tmp_path: Path, mongodb_server: MongoS
         end_ms = START_MS + 1000 * Timeframe.H1.duration_ms
         columns = []
         for store in (embedded, mongo):
-            await store.write(Family.CANDLES, rows)
-            read = await store.candle_columns("BTCUSDT", Timeframe.H1, end_ms=end_ms)
+            await put(store, Family.CANDLES, rows)
+            read = await store.columns(Series(Family.CANDLES, "BTCUSDT", Timeframe.H1), end_ms=end_ms)
             columns.append({name: getattr(read, name).tobytes() for name in read.__dataclass_fields__})
         assert columns[0] == columns[1]
 
@@ -105,11 +105,11 @@ def test_recorded_candles_survive(
     rows = recorded_rows(recorded_data / "klines/um_1h_ETHUSDT_2025-09_2025-12.csv.gz", "BTCUSDT", Timeframe.H1)
 
     async def scenario(embedded: MarketStore, mongo: MarketStore) -> None:
-        await embedded.write(Family.CANDLES, rows)
+        await put(embedded, Family.CANDLES, rows)
         assert await copy(embedded, mongo, Family.CANDLES) == rows
         end_ms = rows[-1].time_ms + Timeframe.H1.duration_ms
-        one = await embedded.candle_columns("BTCUSDT", Timeframe.H1, end_ms=end_ms)
-        other = await mongo.candle_columns("BTCUSDT", Timeframe.H1, end_ms=end_ms)
+        one = await embedded.columns(Series(Family.CANDLES, "BTCUSDT", Timeframe.H1), end_ms=end_ms)
+        other = await mongo.columns(Series(Family.CANDLES, "BTCUSDT", Timeframe.H1), end_ms=end_ms)
         assert len(one) == len(rows)
         for name in one.__dataclass_fields__:
             assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name

@@ -69,10 +69,10 @@ def test_documents_of_the_original_system_are_left_alone(
 
     async def scenario() -> None:
         async with opened(MongoAnalyticsStore, mongodb_connection) as store:
-            assert await store.newest_as_of() is None
+            assert await store.newest_computed_at() is None
             assert await store.documents("BTCUSDT", "volatility", "1h", Window()) == []
             await store.save([DOCUMENT])
-            assert await store.newest_as_of("volatility") == START_MS + 1500
+            assert await store.newest_computed_at("volatility") == START_MS + 1500
             assert await store.documents("BTCUSDT", "volatility", "1h", Window()) == [DOCUMENT]
             assert await store.count_documents("BTCUSDT", "volatility", "1h") == 1
             assert await store.delete_analytics_before(START_MS + 1, limit=10) == 1

@@ -10,15 +10,14 @@ import pymongo
 import pytest
 
 from common.errors import StoreUnavailable
-from common.models.rows import Family
+from common.models.families import Family
 from common.storage.mongodb.connection import ConnectionOptions
 from common.storage.mongodb.market import MongoMarketStore
 from common.storage.ports import Window, WriteCounts
-from tests.contract.market_store_contract import ALL
 from tests.support.mongo_stores import collect_sockets, opened, options
 from tests.support.servers.mongodb import MongoServer
 from tests.support.servers.proxy import Proxy
-from tests.support.store_rows import BTC, trade
+from tests.support.store_rows import TRADES, put, rows_of, trade
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +33,8 @@ _IN_TIME_S: Final = 15
 async def refused(store: MongoMarketStore) -> None:
     """Check that a write and a read are refused in time."""
     calls: tuple[Callable[[], Awaitable[object]], ...] = (
-        lambda: store.write(Family.TRADES, [trade(999)]),
-        lambda: store.trades(BTC, ALL),
+        lambda: put(store, Family.TRADES, [trade(999)]),
+        lambda: rows_of(store, TRADES),
         lambda: store.ping(write=True),
     )
     for call in calls:
@@ -49,12 +48,12 @@ def test_a_frozen_server_is_waited_for_and_no_longer(own_mongodb_server: MongoSe
 
     async def scenario() -> None:
         async with opened(MongoMarketStore, connection) as store:
-            await store.write(Family.TRADES, [trade(1)])
+            await put(store, Family.TRADES, [trade(1)])
             own_mongodb_server.freeze()
             await refused(store)
             own_mongodb_server.thaw()
             await _until_written(store, [trade(1), trade(2)])
-            assert [row.trade_id for row in await store.trades(BTC, ALL) if row.trade_id != 999] == [1, 2]
+            assert [row.trade_id for row in await rows_of(store, TRADES) if row.trade_id != 999] == [1, 2]
 
     asyncio.run(scenario())
 
@@ -64,12 +63,12 @@ def test_a_server_that_is_started_again_is_used_again(own_mongodb_server: MongoS
 
     async def scenario() -> None:
         async with opened(MongoMarketStore, connection) as store:
-            await store.write(Family.TRADES, [trade(1)])
+            await put(store, Family.TRADES, [trade(1)])
             own_mongodb_server.stop()
             await refused(store)
             own_mongodb_server.start()
             await _until_written(store, [trade(1), trade(2)])
-            assert await store.trades(BTC, ALL) == [trade(1), trade(2)]
+            assert await rows_of(store, TRADES) == [trade(1), trade(2)]
             client: pymongo.MongoClient[dict[str, Any]]
             with pymongo.MongoClient(own_mongodb_server.url) as client:
                 assert len(client["again"]["trades_BTCUSDT"].index_information()) == 3
@@ -87,13 +86,13 @@ def test_a_connection_cut_in_a_batch_loses_nothing_and_doubles_nothing(
         with Proxy(mongodb_server.port, target_host=mongodb_server.host) as proxy:
             through = options(f"mongodb://127.0.0.1:{proxy.port}/?retryWrites=false", mongodb_database)
             async with opened(MongoMarketStore, through) as store:
-                await store.write(Family.TRADES, rows[:1])
+                await put(store, Family.TRADES, rows[:1])
                 proxy.cut_after(passed)
                 with contextlib.suppress(StoreUnavailable):
-                    await store.write(Family.TRADES, rows)
+                    await put(store, Family.TRADES, rows)
                 counts = await _until_written(store, rows)
                 assert counts.inserted + counts.unchanged == len(rows)
-                assert await store.trades(BTC, Window(limit=5000)) == rows
+                assert await rows_of(store, TRADES, Window(limit=5000)) == rows
                 assert (await store.totals())[Family.TRADES] == len(rows)
 
     asyncio.run(scenario())
@@ -140,7 +139,7 @@ def test_what_was_acknowledged_survives_a_kill_of_the_server(own_mongodb_server:
                     own_mongodb_server.start()
                 await _until_written(store, batch)
                 acknowledged += batch
-            assert await store.trades(BTC, Window(limit=50_000)) == acknowledged
+            assert await rows_of(store, TRADES, Window(limit=50_000)) == acknowledged
 
     asyncio.run(scenario())
 
@@ -151,9 +150,9 @@ def test_old_documents_expire(mongodb_server: MongoServer, mongodb_connection: C
 
     async def scenario() -> None:
         async with opened(MongoMarketStore, mongodb_connection, {"trades": 1000}) as store:
-            await store.write(Family.TRADES, [trade(1)])
+            await put(store, Family.TRADES, [trade(1)])
             for _ in range(130):  # the server looks every minute
-                if not await store.trades(BTC, ALL):
+                if not await rows_of(store, TRADES):
                     return
                 await asyncio.sleep(1)
             raise AssertionError("the document did not expire")
@@ -165,6 +164,6 @@ async def _until_written(store: MongoMarketStore, rows: list[Any]) -> WriteCount
     """Send rows again until they are taken, as a redelivery does."""
     for _ in range(50):
         with contextlib.suppress(StoreUnavailable):
-            return await store.write(Family.TRADES, rows)
+            return await put(store, Family.TRADES, rows)
         await asyncio.sleep(0.1)
     raise AssertionError("the server did not come back")

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from bson.decimal128 import Decimal128
 
-from common.models.rows import Family
+from common.models.families import Family, Series
 from common.storage.mongodb.connection import ConnectionOptions
 from common.storage.mongodb.market import MongoMarketStore
 from common.storage.ports import WriteCounts
 from common.timeframes import Timeframe
 from common.times import DAY_MS
-from tests.contract.market_store_contract import ALL, MarketStoreContract, OpenStore, content, winners
+from tests.contract.market_store_contract import MarketStoreContract, OpenStore, content, winners
 from tests.support.mongo_stores import opened, opener, opener_of_fresh
 from tests.support.servers.mongodb import MongoServer
-from tests.support.store_rows import BTC, HOUR_MS, SAMPLES, START_MS, candle, letter, trade
+from tests.support.store_rows import BTC, CANDLES, HOUR_MS, SAMPLES, START_MS, candle, letter, put, rows_of, trade
 
 
 class TestMongoMarketStore(MarketStoreContract):
@@ -38,7 +38,7 @@ def test_collections_indexes_and_types_are_those_of_the_storage_page(
         ages: dict[str, int] = {Family.TRADES: 7 * DAY_MS, Family.DEPTH: DAY_MS}
         async with opened(MongoMarketStore, mongodb_connection, ages) as store:
             for family, rows in SAMPLES.items():
-                await store.write(family, rows, [letter(1)])
+                await put(store, family, rows, [letter(1)])
 
     asyncio.run(scenario())
     assert set(mongodb_raw.list_collection_names()) == {
@@ -67,7 +67,7 @@ def test_collections_indexes_and_types_are_those_of_the_storage_page(
 def test_prices_compare_as_numbers_in_the_database(mongodb_connection: ConnectionOptions, mongodb_raw: Any) -> None:
     async def scenario() -> None:
         async with opened(MongoMarketStore, mongodb_connection) as store:
-            await store.write(Family.TRADES, [trade(i, price=price) for i, price in enumerate(("9.50", "10.5", "100"))])
+            await put(store, Family.TRADES, [trade(i, price=price) for i, price in enumerate(("9.50", "10.5", "100"))])
 
     asyncio.run(scenario())
     above = mongodb_raw["trades_BTCUSDT"].find({"price": {"$gt": Decimal128("9.5")}})
@@ -85,17 +85,17 @@ def test_an_existing_database_is_taken_over(mongodb_connection: ConnectionOption
 
     async def scenario() -> None:
         async with opened(MongoMarketStore, mongodb_connection) as store:
-            columns = await store.candle_columns(BTC, Timeframe.H1, end_ms=START_MS + 9 * HOUR_MS)
+            columns = await store.columns(CANDLES, end_ms=START_MS + 9 * HOUR_MS)
             assert columns.close.tolist() == [64119.4] * 3
             assert str(columns.quote_volume.tolist()) == "[nan, nan, nan]"
-            counts = await store.write(Family.CANDLES, [candle(slot=1, event_ms=2 * HOUR_MS), candle(slot=3)])
+            counts = await put(store, Family.CANDLES, [candle(slot=1, event_ms=2 * HOUR_MS), candle(slot=3)])
             assert counts == WriteCounts(inserted=1, updated=1)
-            found = await store.candles(BTC, Timeframe.H1, ALL)
+            found = await rows_of(store, CANDLES)
             assert [row.close for row in found] == ["64119.4", "64119.40", "64119.4", "64119.40"]
             assert [row.revision for row in found] == [0, 1, 0, 0]
-            mixed = await store.candle_columns(BTC, Timeframe.H1, end_ms=START_MS + 9 * HOUR_MS)
+            mixed = await store.columns(CANDLES, end_ms=START_MS + 9 * HOUR_MS)
             assert mixed.close.tolist() == [64119.4] * 4
-            assert (await store.extent(Family.CANDLES, BTC, Timeframe.H1)).rows == 4
+            assert (await store.extent(CANDLES)).rows == 4
 
     asyncio.run(scenario())
 
@@ -113,10 +113,10 @@ def test_writers_of_other_processes_agree_on_the_candle(mongodb_connection: Conn
     async def scenario() -> None:
         async with contextlib.AsyncExitStack() as stack:
             stores = [await stack.enter_async_context(opened(MongoMarketStore, mongodb_connection)) for _ in range(4)]
-            calls = [stores[i % 4].write(Family.CANDLES, updates[i : i + 5]) for i in range(0, 80, 2)]
+            calls = [put(stores[i % 4], Family.CANDLES, updates[i : i + 5]) for i in range(0, 80, 2)]
             counts = await asyncio.gather(*calls)
             assert sum(count.inserted for count in counts) == 2
-            found = await stores[0].candles(BTC, Timeframe.H1, ALL)
+            found = await rows_of(stores[0], CANDLES)
             assert [content(row) for row in found] == winners(updates)
 
     asyncio.run(scenario())
@@ -125,7 +125,7 @@ def test_writers_of_other_processes_agree_on_the_candle(mongodb_connection: Conn
 def test_the_age_of_documents_follows_the_setting(mongodb_connection: ConnectionOptions, mongodb_raw: Any) -> None:
     async def write(ages: dict[str, int]) -> None:
         async with opened(MongoMarketStore, mongodb_connection, ages) as store:
-            await store.write(Family.TRADES, [trade(1)])
+            await put(store, Family.TRADES, [trade(1)])
 
     asyncio.run(write({"trades": DAY_MS}))
     assert mongodb_raw["trades_BTCUSDT"].index_information()["ttl"]["expireAfterSeconds"] == 86_400
@@ -138,9 +138,9 @@ def test_symbols_that_begin_alike_are_told_apart(mongodb_connection: ConnectionO
 
     async def scenario() -> None:
         async with opened(MongoMarketStore, mongodb_connection) as store:
-            await store.write(Family.CANDLES, [candle(), candle(symbol="BTCUSDT_250627"), candle(timeframe="5m")])
-            assert (await store.extent(Family.CANDLES, BTC)).rows == 2
-            assert (await store.extent(Family.CANDLES, "BTCUSDT_250627")).rows == 1
+            await put(store, Family.CANDLES, [candle(), candle(symbol="BTCUSDT_250627"), candle(timeframe="5m")])
+            assert await rows_of(store, CANDLES) == [candle()]
+            assert await rows_of(store, Series(Family.CANDLES, "BTCUSDT_250627", Timeframe.H1)) != []
             assert (await store.totals())[Family.CANDLES] == 3
 
     asyncio.run(scenario())

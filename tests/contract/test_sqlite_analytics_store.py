@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from common.errors import StoreUnavailable
-from common.models.rows import Family
+from common.models.families import Family
 from common.storage.ports import AnalyticsStore
 from common.storage.sqlite.analytics import SqliteAnalyticsStore
 from common.storage.sqlite.market import FILE_NAME, SqliteMarketStore
 from tests.contract.analytics_store_contract import AnalyticsStoreContract, OpenAnalyticsStore, document, read, using
 from tests.support.sqlite_files import locked
-from tests.support.store_rows import BTC, trade
+from tests.support.store_rows import BTC, TRADES, put, trade
 
 
 @asynccontextmanager
@@ -37,12 +37,12 @@ def test_market_data_and_documents_share_a_file(tmp_path: Path) -> None:
         market = SqliteMarketStore(tmp_path, busy_timeout_ms=2000)
         async with opened(tmp_path) as analytics:
             await analytics.save([document(1)])
-            documents, trades = await analytics.revision(), await market.revision(Family.TRADES, BTC)
-            await market.write(Family.TRADES, [trade(1)])
+            documents, trades = await analytics.revision(), await market.revision(TRADES)
+            await put(market, Family.TRADES, [trade(1)])
             assert await analytics.revision() == documents
-            assert await market.revision(Family.TRADES, BTC) != trades
+            assert await market.revision(TRADES) != trades
             saves = [analytics.save([document(i)]) for i in range(20)]
-            writes = [market.write(Family.TRADES, [trade(i)]) for i in range(20)]
+            writes = [put(market, Family.TRADES, [trade(i)]) for i in range(20)]
             await asyncio.gather(*saves, *writes)
             assert len(await read(analytics)) == (await market.totals())[Family.TRADES] == 20
         await market.close()
@@ -72,7 +72,7 @@ def test_a_file_that_is_moved_away_is_missed_until_it_is_back(tmp_path: Path) ->
             store.save([document(2)]),
             read(store),
             store.count_documents(BTC, "volatility", "1h"),
-            store.newest_as_of(),
+            store.newest_computed_at(),
             store.revision(),
             store.delete_analytics_before(0, limit=1),
             store.ping(),

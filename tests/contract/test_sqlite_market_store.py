@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError, StoreUnavailable
-from common.models.rows import ROW_TYPES, Family
+from common.models.families import FAMILIES, Family
 from common.storage.ports import MarketStore, Window, WriteCounts
 from common.storage.sqlite.market import FILE_NAME, SqliteMarketStore
-from common.timeframes import Timeframe
-from tests.contract.market_store_contract import ALL, MarketStoreContract, OpenStore, using
+from tests.contract.market_store_contract import MarketStoreContract, OpenStore, using
 from tests.support.sqlite_files import locked, run_child, running_child
-from tests.support.store_rows import BTC, letter, trade
+from tests.support.store_rows import CANDLES, TRADES, letter, put, rows_of, trade
 
 BUSY_MS = 300
 
@@ -49,7 +48,7 @@ class TestSqliteMarketStore(MarketStoreContract):
 async def refused(store: MarketStore, trade_id: int = 99) -> str:
     """Return the text with which a write was refused."""
     with pytest.raises(StoreUnavailable) as caught:
-        await store.write(Family.TRADES, [trade(trade_id)])
+        await put(store, Family.TRADES, [trade(trade_id)])
     return str(caught.value)
 
 
@@ -59,16 +58,16 @@ async def refused(store: MarketStore, trade_id: int = 99) -> str:
 def test_columns_are_the_fields_of_the_rows(tmp_path: Path) -> None:
     using(lambda: opened(tmp_path), lambda store: store.ping())
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        for family, row_type in ROW_TYPES.items():
+        for family, spec in FAMILIES.items():
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({family.value})")]
-            assert tuple(columns) == row_type._fields
+            assert tuple(columns) == spec.row._fields
     connection.close()
 
 
 def test_processes_that_start_at_once_make_one_file(tmp_path: Path) -> None:
     program = """
         store = SqliteMarketStore(folder, busy_timeout_ms=5000)
-        counts = await store.write(Family.TRADES, [trade(i) for i in range(50)])
+        counts = await put(store, Family.TRADES, [trade(i) for i in range(50)])
         print(counts.inserted)
         await store.close()
     """
@@ -91,53 +90,53 @@ def test_a_file_that_is_no_database_is_reported_until_it_is_mended(tmp_path: Pat
         (tmp_path / FILE_NAME).write_bytes(b"this is not a database at all, only a text. " * 50)
         assert "not a database" in await refused(store)
         with pytest.raises(StoreUnavailable):
-            await store.trades(BTC, ALL)
+            await rows_of(store, TRADES)
         with pytest.raises(StoreUnavailable):
-            await store.revision(Family.TRADES, BTC)
+            await store.revision(TRADES)
         (tmp_path / FILE_NAME).unlink()
-        assert await store.write(Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
+        assert await put(store, Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
 
     using(lambda: opened(tmp_path), scenario)
 
 
 def test_a_file_that_is_moved_away_is_missed_until_it_is_back(tmp_path: Path) -> None:
     async def scenario(store: MarketStore) -> None:
-        await store.write(Family.TRADES, [trade(1)])
-        revision = await store.revision(Family.TRADES, BTC)
+        await put(store, Family.TRADES, [trade(1)])
+        revision = await store.revision(TRADES)
         away = tmp_path / "away"
         (tmp_path / FILE_NAME).rename(away)
         assert "was missing" in await refused(store)
         with pytest.raises(StoreUnavailable, match="was missing"):
-            await store.trades(BTC, ALL)
+            await rows_of(store, TRADES)
         with pytest.raises(StoreUnavailable, match="was missing"):
-            await store.revision(Family.TRADES, BTC)
+            await store.revision(TRADES)
         with pytest.raises(StoreUnavailable, match="was missing"):
             await store.ping()
         assert not (tmp_path / FILE_NAME).exists()
         away.rename(tmp_path / FILE_NAME)
-        assert await store.trades(BTC, ALL) == [trade(1)]
-        assert await store.revision(Family.TRADES, BTC) == revision
-        await store.write(Family.TRADES, [trade(2)])
+        assert await rows_of(store, TRADES) == [trade(1)]
+        assert await store.revision(TRADES) == revision
+        await put(store, Family.TRADES, [trade(2)])
 
     using(lambda: opened(tmp_path), scenario)
 
 
 def test_a_file_that_is_replaced_is_read_and_written_anew(tmp_path: Path) -> None:
     async def prepare(store: MarketStore) -> None:
-        await store.write(Family.TRADES, [trade(7)])
+        await put(store, Family.TRADES, [trade(7)])
 
     using(lambda: opened(tmp_path / "other"), prepare)
 
     async def scenario(store: MarketStore) -> None:
-        await store.write(Family.TRADES, [trade(1)])
-        revision = await store.revision(Family.TRADES, BTC)
+        await put(store, Family.TRADES, [trade(1)])
+        revision = await store.revision(TRADES)
         for suffix in ("-wal", "-shm"):
             (tmp_path / (FILE_NAME + suffix)).unlink()
         (tmp_path / "other" / FILE_NAME).replace(tmp_path / FILE_NAME)
-        assert await store.trades(BTC, ALL) == [trade(7)]
-        assert await store.revision(Family.TRADES, BTC) != revision
-        await store.write(Family.TRADES, [trade(8)])
-        assert await store.trades(BTC, ALL) == [trade(7), trade(8)]
+        assert await rows_of(store, TRADES) == [trade(7)]
+        assert await store.revision(TRADES) != revision
+        await put(store, Family.TRADES, [trade(8)])
+        assert await rows_of(store, TRADES) == [trade(7), trade(8)]
 
     using(lambda: opened(tmp_path), scenario)
 
@@ -147,16 +146,16 @@ def test_a_file_that_is_replaced_is_read_and_written_anew(tmp_path: Path) -> Non
 
 def test_a_lock_of_another_process_is_waited_for_and_then_reported(tmp_path: Path) -> None:
     async def scenario(store: MarketStore) -> None:
-        await store.write(Family.TRADES, [trade(1)])
+        await put(store, Family.TRADES, [trade(1)])
         with locked(tmp_path / FILE_NAME):
             began = time.monotonic()
             assert "locked" in await refused(store)
             assert BUSY_MS / 1000 <= time.monotonic() - began < BUSY_MS / 1000 + 10
             with pytest.raises(StoreUnavailable):
                 await store.ping(write=True)
-            assert await store.trades(BTC, ALL) == [trade(1)]  # readers go on
+            assert await rows_of(store, TRADES) == [trade(1)]  # readers go on
             await store.ping()
-        assert await store.write(Family.TRADES, [trade(99)]) == WriteCounts(inserted=1)
+        assert await put(store, Family.TRADES, [trade(99)]) == WriteCounts(inserted=1)
         await store.ping(write=True)
 
     using(lambda: opened(tmp_path, BUSY_MS), scenario)
@@ -166,7 +165,7 @@ def test_a_short_lock_is_only_a_delay(tmp_path: Path) -> None:
     async def scenario(store: MarketStore) -> None:
         await store.ping()
         with locked(tmp_path / FILE_NAME) as release:
-            write = asyncio.ensure_future(store.write(Family.TRADES, [trade(1)]))
+            write = asyncio.ensure_future(put(store, Family.TRADES, [trade(1)]))
             await asyncio.sleep(0.1)
             assert not write.done()
             release()
@@ -189,12 +188,12 @@ def test_writes_that_queue_behind_a_lock_do_not_each_wait_for_it(tmp_path: Path)
 
 def test_the_event_loop_runs_while_a_write_waits(tmp_path: Path) -> None:
     async def scenario(store: MarketStore) -> None:
-        await store.write(Family.TRADES, [trade(1)])
+        await put(store, Family.TRADES, [trade(1)])
         with locked(tmp_path / FILE_NAME):
             write = asyncio.ensure_future(refused(store))
             turns = 0
             while not write.done():
-                await store.revision(Family.TRADES, BTC)
+                await store.revision(TRADES)
                 await asyncio.sleep(0.005)
                 turns += 1
             assert turns >= 5
@@ -210,7 +209,7 @@ def test_a_store_opened_while_the_file_is_locked_works_afterwards(tmp_path: Path
         with locked(path), pytest.raises(StoreUnavailable):
             await store.ping()
         await store.ping(write=True)
-        assert await store.write(Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
+        assert await put(store, Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
 
     using(lambda: opened(tmp_path, BUSY_MS), scenario)
 
@@ -224,11 +223,11 @@ def test_a_revision_that_meets_a_short_lock_is_read_off_the_event_loop(tmp_path:
 
     async def scenario(store: MarketStore) -> None:
         assert isinstance(store, SqliteMarketStore)
-        await store.write(Family.TRADES, [trade(1)])
-        revision = await store.revision(Family.TRADES, BTC)
+        await put(store, Family.TRADES, [trade(1)])
+        revision = await store.revision(TRADES)
         file, connection = store._database._poller or pytest.fail("no connection was kept")
         store._database._poller = (file, Busy())  # type: ignore[assignment]
-        assert await store.revision(Family.TRADES, BTC) == revision
+        assert await store.revision(TRADES) == revision
         store._database._poller = (file, connection)
 
     using(lambda: opened(tmp_path), scenario)
@@ -239,20 +238,20 @@ def test_a_revision_that_meets_a_short_lock_is_read_off_the_event_loop(tmp_path:
 FULL_DISK = """
     import resource
     store = SqliteMarketStore(folder, busy_timeout_ms=1000)
-    await store.write(Family.TRADES, [trade(i) for i in range(1000)])
+    await put(store, Family.TRADES, [trade(i) for i in range(1000)])
     size = max(path.stat().st_size for path in folder.iterdir())
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1_000_000, resource.RLIM_INFINITY))
     stored, start = 1000, 1000
     try:
         while start < 1_000_000:
-            await store.write(Family.TRADES, [trade(i) for i in range(start, start + 1000)], [letter(start)])
+            await put(store, Family.TRADES, [trade(i) for i in range(start, start + 1000)], [letter(start)])
             start += 1000
     except StoreUnavailable:
         pass
-    full = await store.trades(BTC, Window(limit=10_000_000)), (await store.dead_letters())[1]
+    full = await rows_of(store, TRADES, Window(limit=10_000_000)), (await store.dead_letters())[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    again = await store.write(Family.TRADES, [trade(i) for i in range(start, start + 1000)], [letter(start)])
-    rows = await store.trades(BTC, Window(limit=10_000_000))
+    again = await put(store, Family.TRADES, [trade(i) for i in range(start, start + 1000)], [letter(start)])
+    rows = await rows_of(store, TRADES, Window(limit=10_000_000))
     totals = await store.totals()
     print(start, len(full[0]), full[1], again.inserted, len(rows), totals[Family.TRADES])
     await store.close()
@@ -276,16 +275,16 @@ SMALL_DISK = """
         while True:
             file.write(bytes(4096))
     outcomes = []
-    for attempt in (store.ping(write=True), store.write(Family.TRADES, [trade(i) for i in range(20_000)])):
+    for attempt in (store.ping(write=True), put(store, Family.TRADES, [trade(i) for i in range(20_000)])):
         try:
             outcomes.append(await attempt)
         except StoreUnavailable as error:
             outcomes.append("full" if "full" in str(error) else str(error))
     await store.ping()
-    outcomes.append(len(await store.trades(BTC, Window(limit=10))))
+    outcomes.append(len(await rows_of(store, TRADES, Window(limit=10))))
     stuffing.unlink()
     await store.ping(write=True)
-    outcomes.append((await store.write(Family.TRADES, [trade(i) for i in range(1000)])).inserted)
+    outcomes.append((await put(store, Family.TRADES, [trade(i) for i in range(1000)])).inserted)
     print(*outcomes)
     await store.close()
 """
@@ -304,8 +303,8 @@ KILLED = """
     store = SqliteMarketStore(folder, busy_timeout_ms=5000)
     for batch in range(10_000):
         rows = [trade(batch * 100 + i) for i in range(100)]
-        await store.write(Family.TRADES, rows, [letter(batch)])
-        await store.write(Family.CANDLES, [candle(str(batch), event_ms=batch)])
+        await put(store, Family.TRADES, rows, [letter(batch)])
+        await put(store, Family.CANDLES, [candle(str(batch), event_ms=batch)])
         print(batch, flush=True)
 """
 
@@ -324,15 +323,15 @@ def test_a_killed_process_leaves_whole_batches(tmp_path: Path, seed: int) -> Non
     acknowledged = max([acknowledged, *(int(number) for number in rest[:-1])])
 
     async def scenario(store: MarketStore) -> None:
-        ids = [row.trade_id for row in await store.trades(BTC, Window(limit=10_000_000))]
+        ids = [row.trade_id for row in await rows_of(store, TRADES, Window(limit=10_000_000))]
         assert len(ids) % 100 == 0
         assert ids == list(range(len(ids)))
         batches = len(ids) // 100
         assert batches > acknowledged
         assert (await store.dead_letters())[1] == batches
         assert (await store.totals())[Family.TRADES] == len(ids)
-        assert await store.write(Family.TRADES, [trade(i) for i in range(len(ids) + 1)]) == WriteCounts(1, 0, len(ids))
-        (found,) = await store.candles(BTC, Timeframe.H1, ALL)
+        assert await put(store, Family.TRADES, [trade(i) for i in range(len(ids) + 1)]) == WriteCounts(1, 0, len(ids))
+        (found,) = await rows_of(store, CANDLES)
         assert int(found.close) >= acknowledged
 
     using(lambda: opened(tmp_path), scenario)
@@ -342,10 +341,10 @@ def test_a_batch_with_a_wrong_row_leaves_nothing(tmp_path: Path) -> None:
     async def scenario(store: MarketStore) -> None:
         broken = trade(2)._replace(price=None)  # type: ignore[arg-type]
         with pytest.raises(sqlite3.IntegrityError):  # a bug of ours, not a fault of the store
-            await store.write(Family.TRADES, [trade(1), broken], [letter(1)])
-        assert await store.trades(BTC, ALL) == []
+            await put(store, Family.TRADES, [trade(1), broken], [letter(1)])
+        assert await rows_of(store, TRADES) == []
         assert await store.dead_letters() == ([], 0)
-        assert await store.write(Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
+        assert await put(store, Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
 
     using(lambda: opened(tmp_path), scenario)
 
@@ -353,7 +352,7 @@ def test_a_batch_with_a_wrong_row_leaves_nothing(tmp_path: Path) -> None:
 def test_closing_finishes_what_was_begun(tmp_path: Path) -> None:
     async def scenario() -> None:
         store = SqliteMarketStore(tmp_path, busy_timeout_ms=1000)
-        write = asyncio.ensure_future(store.write(Family.TRADES, [trade(i) for i in range(5000)]))
+        write = asyncio.ensure_future(put(store, Family.TRADES, [trade(i) for i in range(5000)]))
         await asyncio.sleep(0)
         await store.close()
         assert (await write).inserted == 5000
@@ -365,10 +364,10 @@ def test_closing_finishes_what_was_begun(tmp_path: Path) -> None:
 def test_numpy_loads_with_the_first_columns_only(tmp_path: Path) -> None:
     program = """
         store = SqliteMarketStore(folder, busy_timeout_ms=1000)
-        await store.write(Family.CANDLES, [candle()])
-        await store.candles(BTC, Timeframe.H1, Window())
+        await put(store, Family.CANDLES, [candle()])
+        await rows_of(store, CANDLES, Window())
         before = "numpy" in sys.modules
-        await store.candle_columns(BTC, Timeframe.H1, end_ms=2**50)
+        await store.columns(CANDLES, end_ms=2**50)
         print(before, "numpy" in sys.modules)
         await store.close()
     """

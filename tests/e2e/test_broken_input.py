@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from common.models.rows import Family
+from common.models.families import Family
 from tests.support.messages import message
 from tests.support.system import running_system
 from tests.support.traffic import publish, trade, wait_stored

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models.rows import Family
+from common.models.families import Family
 from tests.support.system import running_system
 from tests.support.traffic import finish, publish, replay, stored_rows, trade, trades_file, wait_stored
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models.rows import Family
+from common.models.families import Family
 from tests.support.system import running_system
 from tests.support.traffic import finish, replay, stored_rows, wait_stored
 

@@ -13,7 +13,7 @@ import pymongo
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url
 
-from common.models.rows import Family
+from common.models.families import Family
 from common.times import HOUR_MS, parse_instant
 from infra.local.databases.missing import DatabaseMissing
 from infra.local.databases.mongodb import find_mongodb

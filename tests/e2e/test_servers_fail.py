@@ -11,7 +11,7 @@ import pytest
 
 from common.events import Event, types
 from common.events.sink import Sink
-from common.models.rows import Family
+from common.models.families import Family
 from common.settings import Settings
 from common.storage.open import open_metadata_store
 from tests.support.mysql_databases import address

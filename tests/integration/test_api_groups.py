@@ -19,12 +19,12 @@ from common.analytics.document import Basis, Result, document_of
 from common.clock import FixedClock
 from common.host.app import create_app
 from common.models.dead_letters import Reason, dead_letter
+from common.models.families import Family
 from common.models.metadata import HealthMetric
 from common.models.rows import (
     AggTradeRow,
     CandleRow,
     DepthRow,
-    Family,
     FundingRow,
     MarketRow,
     MarkPriceRow,
@@ -41,6 +41,7 @@ from functions.api_data.queries import CandlesQuery
 from functions.api_data.reader import MarketReader
 from tests.support.asgi import serving
 from tests.support.candles import recorded_rows
+from tests.support.store_rows import put
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = "2025-10-20T12:36:00Z"
@@ -127,7 +128,7 @@ async def fill(settings: Settings) -> None:
             b"{", time_ms=NOW_MS, kind="trade", reason=Reason.NOT_JSON, detail="not JSON", origin="bridge"
         )
         for family, row in rows_of_every_family().items():
-            await store.write(family, [row], [letter])
+            await put(store, family, [row], [letter])
     analytics = await open_analytics_store(settings)
     for metric in (VOLATILITY, VOLUME):
         basis = Basis(NOW_MS - HOUR_MS, 720, 700, 720, warmup_complete=True)
@@ -181,7 +182,7 @@ def test_what_another_process_writes_is_seen_at_once(settings: Settings) -> None
     async def run() -> None:
         async with market(settings) as writer, group("api_data", settings) as client:
             for number in range(20):
-                await writer.write(Family.CANDLES, [candle(20 - number, f"{number}.0")])
+                await put(writer, Family.CANDLES, [candle(20 - number, f"{number}.0")])
                 body = (await client.get("/data/candles?pair=BTCUSDT&period=1h")).json()
                 assert body["values"][0]["close"] == f"{number}.0"
                 assert (await client.get("/data/candles?pair=BTCUSDT&period=1h")).json()["values"] == body["values"]
@@ -209,7 +210,7 @@ def test_kept_answers_equal_fresh_ones_on_the_real_store(settings: Settings) -> 
             for step in range(150):
                 if chance.random() < 0.3:
                     row = candle(chance.randrange(-180, 600))
-                    await writer.write(Family.CANDLES, [row._replace(event_time_ms=step, close=f"{step}.10")])
+                    await put(writer, Family.CANDLES, [row._replace(event_time_ms=step, close=f"{step}.10")])
                 if chance.random() < 0.5:
                     clock.advance(chance.randrange(-HOUR_MS, HOUR_MS))
                 query = chance.choice(queries)
@@ -226,7 +227,7 @@ def test_recorded_candles_come_back_digit_for_digit(settings: Settings, recorded
 
     async def run() -> list[dict[str, Any]]:
         async with market(late) as store, group("api_data", late) as client:
-            await store.write(Family.CANDLES, recorded_rows(path, "BTCUSDT", Timeframe.H1))
+            await put(store, Family.CANDLES, recorded_rows(path, "BTCUSDT", Timeframe.H1))
             served: list[dict[str, Any]] = []
             url: str | None = f"/data/candles?pair=BTCUSDT&period=1h&limit=1000&start={published[0]['open_time']}"
             while url is not None:

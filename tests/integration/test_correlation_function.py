@@ -10,7 +10,8 @@ import pytest
 from common.events import from_http, to_http
 from common.events.requests import AnalyticsRequested, analytics_requested, decode_analytics_computed
 from common.host.app import create_app
-from common.models.rows import CandleRow, Family
+from common.models.families import Family
+from common.models.rows import CandleRow
 from common.settings import Settings
 from common.storage.open import open_analytics_store, open_market_store
 from common.storage.ports import AnalyticsDocument, Window
@@ -19,6 +20,7 @@ from common.times import parse_instant
 from tests.support.asgi import serving
 from tests.support.candles import recorded_rows
 from tests.support.sink import HttpSink, http_sink
+from tests.support.store_rows import put
 
 MAIN = Path(__file__).resolve().parents[2] / "functions" / "correlation" / "main.py"
 AS_OF = parse_instant("2025-12-31T23:59:00Z")
@@ -59,7 +61,7 @@ def computed(
         market, analytics = await open_market_store(settings), await open_analytics_store(settings)
         async with serving(create_app("correlation", str(MAIN), settings)) as client:
             for rows in stages:
-                await market.write(Family.CANDLES, rows)
+                await put(market, Family.CANDLES, rows)
                 response = await client.post("/", headers=headers, content=body)
                 told = (
                     decode_analytics_computed(from_http(response.headers, response.content))

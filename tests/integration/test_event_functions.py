@@ -21,7 +21,8 @@ from common.events.requests import (
 )
 from common.host.app import create_app
 from common.models.dead_letters import Reason, dead_letter
-from common.models.rows import CandleRow, DepthRow, Family
+from common.models.families import Family, Series
+from common.models.rows import CandleRow, DepthRow
 from common.settings import Settings
 from common.storage.open import open_analytics_store, open_market_store, open_metadata_store
 from common.storage.ports import AnalyticsDocument, MarketStore, Window
@@ -31,6 +32,7 @@ from common.wire.rejected import encode_rejected
 from tests.support.asgi import serving
 from tests.support.candles import recorded_rows
 from tests.support.sink import http_sink
+from tests.support.store_rows import put
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AS_OF = parse_instant("2025-12-31T23:59:00Z")
@@ -85,7 +87,7 @@ async def market(settings: Settings) -> AsyncIterator[MarketStore]:
 
 async def put_candles(settings: Settings, rows: list[CandleRow]) -> None:
     async with market(settings) as store:
-        await store.write(Family.CANDLES, rows)
+        await put(store, Family.CANDLES, rows)
 
 
 async def stored(settings: Settings, metric: str, timeframe: Timeframe | None = H1) -> list[AnalyticsDocument]:
@@ -168,8 +170,8 @@ def test_spread_is_computed_from_the_books_before_the_instant(settings: Settings
         async with function("spread", settings) as client:
             for rows in (books(range(0, 70_000, 500)), books(range(-90_000, 0, 500))):
                 async with market(settings) as store:
-                    await store.write(Family.DEPTH, rows)
-                    await store.write(Family.CANDLES, recorded)
+                    await put(store, Family.DEPTH, rows)
+                    await put(store, Family.CANDLES, recorded)
                 response = await post(client, asking("spread", timeframe=None))
                 assert response.status_code == 200
                 (document,) = await stored(settings, "spread", None)
@@ -190,7 +192,7 @@ def test_spread_is_computed_from_the_books_before_the_instant(settings: Settings
 def test_without_a_fresh_book_there_is_no_spread(settings: Settings, recorded: list[CandleRow]) -> None:
     async def run() -> tuple[int, list[AnalyticsDocument]]:
         async with market(settings) as store:
-            await store.write(Family.DEPTH, books(range(60_001, 70_000, 500)))
+            await put(store, Family.DEPTH, books(range(60_001, 70_000, 500)))
         async with function("spread", settings) as client:
             response = await post(client, asking("spread", timeframe=None))
         return response.status_code, await stored(settings, "spread", None)
@@ -254,12 +256,12 @@ def test_retention_deletes_what_is_old_in_every_store(settings: Settings) -> Non
 
     async def run() -> tuple[int, int, int, int]:
         async with market(settings) as store:
-            await store.write(Family.DEPTH, books, letters)
+            await put(store, Family.DEPTH, books, letters)
             analytics = await open_analytics_store(settings)
             await analytics.save([document])
             async with function("retention", short) as client:
                 response = await post(client, event)
-            kept = await store.extent(Family.DEPTH, "BTCUSDT")
+            kept = await store.extent(Series(Family.DEPTH, "BTCUSDT"))
             _, kept_letters = await store.dead_letters()
             kept_documents = await analytics.documents("BTCUSDT", "volume", "1h", Window())
             await analytics.close()

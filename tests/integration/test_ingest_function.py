@@ -13,13 +13,14 @@ import pytest
 from common.events import Event, to_http, types
 from common.host.app import create_app
 from common.models.dead_letters import Reason
-from common.models.rows import Family
+from common.models.families import Family, Series
 from common.settings import Settings
 from common.storage.open import open_market_store
 from common.storage.ports import MarketStore, Window
 from common.timeframes import Timeframe
 from tests.support.asgi import serving
 from tests.support.messages import EXAMPLES, NOW_MS, message
+from tests.support.store_rows import rows_of
 
 SOURCE = str(Path(__file__).resolve().parents[2] / "functions" / "ingest" / "main.py")
 ALL = Window(limit=1000)
@@ -50,13 +51,20 @@ def test_a_batch_of_each_kind_is_stored_and_can_be_read(settings: Settings) -> N
             for kind in EXAMPLES:
                 assert (await post(client, kind, message(kind))).status_code == 204
         store = await open_market_store(settings)
-        assert [row.price for row in await store.trades("BTCUSDT", ALL)] == ["64120.50"]
-        assert [row.quantity for row in await store.agg_trades("ETHUSDT", ALL)] == ["1.850"]
-        assert [row.price_change for row in await store.tickers("BTCUSDT", ALL)] == ["-412.30"]
-        assert [row.last_update_id for row in await store.depth("BTCUSDT", ALL)] == [8900112204418]
-        assert [row.index_price for row in await store.mark_prices("BTCUSDT", ALL)] == ["64127.55021739"]
-        assert [row.time_ms for row in await store.funding_rates("BTCUSDT", ALL)] == [1760947200000, 1760976000000]
-        assert [row.volume for row in await store.candles("BTCUSDT", Timeframe.H1, ALL)] == ["4120.338"]
+        assert [row.price for row in await rows_of(store, Series(Family.TRADES, "BTCUSDT"))] == ["64120.50"]
+        assert [row.quantity for row in await rows_of(store, Series(Family.AGG_TRADES, "ETHUSDT"))] == ["1.850"]
+        assert [row.price_change for row in await rows_of(store, Series(Family.TICKERS, "BTCUSDT"))] == ["-412.30"]
+        assert [row.last_update_id for row in await rows_of(store, Series(Family.DEPTH, "BTCUSDT"))] == [8900112204418]
+        assert [row.index_price for row in await rows_of(store, Series(Family.MARK_PRICES, "BTCUSDT"))] == [
+            "64127.55021739"
+        ]
+        assert [row.time_ms for row in await rows_of(store, Series(Family.FUNDING_RATES, "BTCUSDT"))] == [
+            1760947200000,
+            1760976000000,
+        ]
+        assert [row.volume for row in await rows_of(store, Series(Family.CANDLES, "BTCUSDT", Timeframe.H1))] == [
+            "4120.338"
+        ]
         await store.close()
 
     asyncio.run(run())
@@ -68,7 +76,7 @@ def test_good_rows_and_dead_letters_of_a_batch_are_committed_together(settings: 
             response = await post(client, "trade", message("trade"), b"broken", message("trade", t=1, p="-5"))
             assert response.status_code == 204
         store = await open_market_store(settings)
-        assert len(await store.trades("BTCUSDT", ALL)) == 1
+        assert len(await rows_of(store, Series(Family.TRADES, "BTCUSDT"))) == 1
         letters, total = await store.dead_letters()
         assert total == 2
         assert {letter.reason for letter in letters} == {Reason.NOT_JSON, Reason.INVALID_VALUE}
@@ -95,8 +103,8 @@ def test_redelivery_in_other_batches_and_another_order_changes_nothing(settings:
                     assert (await post(client, "trade", *mixed[start : start + 37])).status_code == 204
                 assert (await post(client, "kline", *updates[:30], closed, *updates[30:])).status_code == 204
         store = await open_market_store(settings)
-        assert [row.trade_id for row in await store.trades("BTCUSDT", ALL)] == list(range(200))
-        [candle] = await store.candles("BTCUSDT", Timeframe.H1, ALL)
+        assert [row.trade_id for row in await rows_of(store, Series(Family.TRADES, "BTCUSDT"))] == list(range(200))
+        [candle] = await rows_of(store, Series(Family.CANDLES, "BTCUSDT", Timeframe.H1))
         assert (candle.volume, candle.is_closed, candle.revision) == ("77.7", True, 0)
         assert (await store.dead_letters())[1] == 0
         await store.close()
@@ -116,7 +124,7 @@ def test_an_event_type_that_is_no_market_kind_can_never_succeed(settings: Settin
 
 def test_while_the_store_is_locked_the_batch_is_refused_whole_and_taken_afterwards(settings: Settings) -> None:
     async def count(store: MarketStore) -> int:
-        return (await store.extent(Family.TRADES, "BTCUSDT")).rows
+        return (await store.extent(Series(Family.TRADES, "BTCUSDT"))).rows
 
     async def run() -> None:
         async with serving(create_app("ingest", SOURCE, settings)) as client:

@@ -7,10 +7,12 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.models.rows import CandleRow, Family, Origin, TradeRow
+from common.models.families import Family, Series
+from common.models.rows import CandleRow, Origin, TradeRow
 from common.storage.ports import Window
 from common.storage.sqlite.market import SqliteMarketStore
 from common.timeframes import Timeframe
+from tests.support.store_rows import put, rows_of
 
 PAIRS = ("BTCUSDT", "ETHUSDT")
 MINUTE = 60_000
@@ -42,27 +44,32 @@ def test_kept_counts_agree_with_counting(operations: list[tuple[str, object]], e
     async def run(folder: Path) -> None:
         store = SqliteMarketStore(folder, busy_timeout_ms=1000)
         for kind, what in operations:
-            before = {pair: await store.revision(Family.TRADES, pair) for pair in PAIRS}
-            rows_before = {pair: await store.trades(pair, Window(limit=1000)) for pair in PAIRS}
+            before = {pair: await store.revision(Series(Family.TRADES, pair)) for pair in PAIRS}
+            rows_before = {
+                pair: await rows_of(store, Series(Family.TRADES, pair), Window(limit=1000)) for pair in PAIRS
+            }
             if kind == "trades":
-                await store.write(Family.TRADES, [_trade(*row) for row in what])  # type: ignore[attr-defined]
+                await put(store, Family.TRADES, [_trade(*row) for row in what])  # type: ignore[attr-defined]
             elif kind == "candles":
-                await store.write(Family.CANDLES, [_candle(*row) for row in what])  # type: ignore[attr-defined]
+                await put(store, Family.CANDLES, [_candle(*row) for row in what])  # type: ignore[attr-defined]
             else:
-                await store.delete_before(Family.TRADES, what, limit=5)  # type: ignore[arg-type]
+                await store.delete(Family.TRADES, what, limit=5)  # type: ignore[arg-type]
             for pair in PAIRS:
-                changed = rows_before[pair] != await store.trades(pair, Window(limit=1000))
-                assert changed == (before[pair] != await store.revision(Family.TRADES, pair))
+                changed = rows_before[pair] != await rows_of(store, Series(Family.TRADES, pair), Window(limit=1000))
+                assert changed == (before[pair] != await store.revision(Series(Family.TRADES, pair)))
         for pair in PAIRS:
-            times = [row.time_ms for row in await store.trades(pair, Window(limit=1000))]
+            times = [row.time_ms for row in await rows_of(store, Series(Family.TRADES, pair), Window(limit=1000))]
             for end_ms in (None, end):
                 inside = [time for time in times if end_ms is None or time < end_ms]
-                found = await store.extent(Family.TRADES, pair, end_ms=end_ms)
+                found = await store.extent(Series(Family.TRADES, pair), end_ms=end_ms)
                 assert found == (len(inside), min(inside, default=None), max(inside, default=None))
-            slots = await store.candles(pair, Timeframe.M1, Window(limit=1000))
-            assert (await store.extent(Family.CANDLES, pair, Timeframe.M1)).rows == len(slots)
-            assert (await store.extent(Family.CANDLES, pair)).rows == len(slots)
-        newest = [row.time_ms for pair in PAIRS for row in await store.trades(pair, Window(limit=1000))]
+            slots = await rows_of(store, Series(Family.CANDLES, pair, Timeframe.M1), Window(limit=1000))
+            assert (await store.extent(Series(Family.CANDLES, pair, Timeframe.M1))).rows == len(slots)
+        newest = [
+            row.time_ms
+            for pair in PAIRS
+            for row in await rows_of(store, Series(Family.TRADES, pair), Window(limit=1000))
+        ]
         assert await store.newest_ms(Family.TRADES) == max(newest, default=None)
         await store.close()
 

@@ -10,9 +10,10 @@ from common.analytics.function import Calculation
 from common.analytics.metrics import METRICS
 from common.analytics.window import Missing
 from common.events.requests import AnalyticsRequested
+from common.models.families import Series
 from common.models.rows import DepthRow
 from common.storage.columns import CandleColumns
-from common.storage.ports import AnalyticsDocument, MarketStore, Window
+from common.storage.ports import AnalyticsDocument, MarketStore, Page, Window
 from common.timeframes import Timeframe
 from tests.support.candles import part
 
@@ -31,17 +32,20 @@ class ColumnStore:
         self._columns_of = columns_of
         self._books = books
 
-    async def candle_columns(
-        self, symbol: str, timeframe: Timeframe, *, end_ms: int, start_ms: int | None = None, bars: int | None = None
+    async def columns(
+        self, series: Series, *, end_ms: int, start_ms: int | None = None, bars: int | None = None
     ) -> CandleColumns:
-        columns = self._columns_of(symbol, timeframe)
+        assert series.timeframe is not None
+        columns = self._columns_of(series.symbol, series.timeframe)
         opened = columns.open_time_ms
         first = 0 if start_ms is None else int(opened.searchsorted(start_ms))
-        last = int((opened + timeframe.duration_ms).searchsorted(end_ms, side="right"))
+        last = int((opened + series.interval_ms).searchsorted(end_ms, side="right"))
         return part(columns, slice(first if bars is None else max(first, last - bars), max(first, last)))
 
-    async def depth(self, symbol: str, window: Window) -> list[DepthRow]:
-        return [book for book in self._books(symbol) if (window.start_ms or 0) <= book.time_ms < (window.end_ms or 0)]
+    async def page(self, series: Series, window: Window, *, counted: bool) -> Page[DepthRow]:
+        assert not counted
+        books = self._books(series.symbol)
+        return Page([book for book in books if (window.start_ms or 0) <= book.time_ms < (window.end_ms or 0)])
 
 
 def calculation_of(metric: str) -> Calculation[Any]:

@@ -6,39 +6,21 @@ revision takes ``revision_turns`` of the event loop to arrive.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from common.errors import StoreUnavailable
 from common.models.dead_letters import DeadLetter, Reason
+from common.models.families import FAMILIES, Family, Series
 from common.models.metadata import HealthMetric
-from common.models.rows import (
-    AggTradeRow,
-    CandleRow,
-    DepthRow,
-    Family,
-    FundingRow,
-    MarketRow,
-    MarkPriceRow,
-    TickerRow,
-    TradeRow,
-)
+from common.models.rows import CandleRow, MarketRow
 from common.storage.columns import CandleColumns
-from common.storage.ports import AnalyticsDocument, SeriesExtent, Window, WriteCounts
-from common.timeframes import Timeframe
+from common.storage.ports import AnalyticsDocument, Page, Part, Window, WriteCounts
 
 T = TypeVar("T")
-
-_KEYS: dict[Family, Callable[[Any], tuple[object, ...]]] = {
-    Family.TRADES: lambda row: (row.symbol, row.time_ms, row.trade_id),
-    Family.AGG_TRADES: lambda row: (row.symbol, row.time_ms, row.agg_trade_id),
-    Family.TICKERS: lambda row: (row.symbol, row.time_ms),
-    Family.DEPTH: lambda row: (row.symbol, row.time_ms, row.last_update_id),
-    Family.MARK_PRICES: lambda row: (row.symbol, row.time_ms),
-    Family.FUNDING_RATES: lambda row: (row.symbol, row.time_ms),
-    Family.CANDLES: lambda row: (row.symbol, row.time_ms, row.timeframe),
-}
 
 
 def selected(rows: Iterable[T], window: Window, time_of: Callable[[T], int]) -> list[T]:
@@ -106,7 +88,9 @@ class MemoryMarketStore(MemoryStore):
 
     def put(self, family: Family, rows: Sequence[MarketRow], dead_letters: Sequence[DeadLetter] = ()) -> None:
         table = self.rows.setdefault(family, {})
-        table.update((_KEYS[family](row), row) for row in rows)
+        spec = FAMILIES[family]
+        key = itemgetter(*(spec.row._fields.index(field) for field in (*spec.scope, *spec.order)))
+        table.update((key(row), row) for row in rows)
         self.letters.extend(dead_letters)
         self.writes += 1
 
@@ -115,75 +99,45 @@ class MemoryMarketStore(MemoryStore):
         self.rows[family] = {key: row for key, row in table.items() if row.time_ms >= cutoff_ms}
         self.writes += 1
 
-    async def write(
-        self, family: Family, rows: Sequence[MarketRow], dead_letters: Sequence[DeadLetter] = ()
-    ) -> WriteCounts:
+    async def write(self, parts: Sequence[Part], dead_letters: Sequence[DeadLetter] = ()) -> WriteCounts:
         self._ask()
-        self.put(family, rows, dead_letters)
-        return WriteCounts(inserted=len(rows), dead_letters=len(dead_letters))
+        for part in parts:
+            self.put(part.family, part.rows)
+        self.letters.extend(dead_letters)
+        self.writes += 1
+        return WriteCounts(inserted=sum(len(part.rows) for part in parts), dead_letters=len(dead_letters))
 
-    def _series(self, family: Family, symbol: str, timeframe: Timeframe | None = None) -> list[Any]:
-        table = self.rows.get(family, {})
-        return [
-            row
-            for _, row in sorted(table.items())
-            if row.symbol == symbol and (timeframe is None or getattr(row, "timeframe", None) == timeframe)
-        ]
+    def _series(self, series: Series) -> list[Any]:
+        width = len(series.scope)
+        table = self.rows.get(series.family, {})
+        return [row for _, row in sorted(table.items()) if row[:width] == series.scope]
 
-    def _window(self, family: Family, symbol: str, window: Window, timeframe: Timeframe | None = None) -> list[Any]:
+    async def page(self, series: Series, window: Window, *, counted: bool = True) -> Page[Any]:
         self._read()
-        return selected(self._series(family, symbol, timeframe), window, lambda row: row.time_ms)
+        rows = self._series(series)
+        found = selected(rows, window, lambda row: row.time_ms)
+        if not counted or not rows:
+            return Page(found)
+        total = len(selected(rows, replace(window, limit=len(rows), offset=0), lambda row: row.time_ms))
+        end_ms = math.inf if window.end_ms is None else window.end_ms
+        before = [row.time_ms for row in rows if row.time_ms < end_ms]
+        after = [row.time_ms for row in rows if row.time_ms >= end_ms]
+        return Page(found, total, rows[-1].time_ms, max(before, default=None), min(after, default=None))
 
-    async def candles(self, symbol: str, timeframe: Timeframe, window: Window) -> list[CandleRow]:
-        return self._window(Family.CANDLES, symbol, window, timeframe)
-
-    async def trades(self, symbol: str, window: Window) -> list[TradeRow]:
-        return self._window(Family.TRADES, symbol, window)
-
-    async def agg_trades(self, symbol: str, window: Window) -> list[AggTradeRow]:
-        return self._window(Family.AGG_TRADES, symbol, window)
-
-    async def tickers(self, symbol: str, window: Window) -> list[TickerRow]:
-        return self._window(Family.TICKERS, symbol, window)
-
-    async def mark_prices(self, symbol: str, window: Window) -> list[MarkPriceRow]:
-        return self._window(Family.MARK_PRICES, symbol, window)
-
-    async def funding_rates(self, symbol: str, window: Window) -> list[FundingRow]:
-        return self._window(Family.FUNDING_RATES, symbol, window)
-
-    async def depth(self, symbol: str, window: Window) -> list[DepthRow]:
-        return self._window(Family.DEPTH, symbol, window)
-
-    async def candle_columns(
-        self,
-        symbol: str,
-        timeframe: Timeframe,
-        *,
-        end_ms: int,
-        bars: int | None = None,
-        start_ms: int | None = None,
+    async def columns(
+        self, series: Series, *, end_ms: int, bars: int | None = None, start_ms: int | None = None
     ) -> CandleColumns:
         from tests.support.candles import columns_of  # imports numpy
 
         self._read()
         rows: list[CandleRow] = [
             row
-            for row in self._series(Family.CANDLES, symbol, timeframe)
+            for row in self._series(series)
             if row.is_closed
-            and row.time_ms + timeframe.duration_ms <= end_ms
+            and row.time_ms + series.interval_ms <= end_ms
             and (start_ms is None or start_ms <= row.time_ms)
         ]
         return columns_of(rows if bars is None else rows[-bars:])
-
-    async def extent(
-        self, family: Family, symbol: str, timeframe: Timeframe | None = None, *, end_ms: int | None = None
-    ) -> SeriesExtent:
-        self._read()
-        times = [
-            row.time_ms for row in self._series(family, symbol, timeframe) if end_ms is None or row.time_ms < end_ms
-        ]
-        return SeriesExtent(len(times), times[0], times[-1]) if times else SeriesExtent(0, None, None)
 
     async def dead_letters(
         self, *, kind: str | None = None, reason: Reason | None = None, limit: int = 100, offset: int = 0
@@ -230,7 +184,7 @@ class MemoryAnalyticsStore(MemoryStore):
         everything = Window(start_ms, end_ms, limit=len(self.saved))
         return len(await self.documents(symbol, metric, timeframe, everything))
 
-    async def newest_as_of(self, metric: str | None = None) -> int | None:
+    async def newest_computed_at(self, metric: str | None = None) -> int | None:
         self._read()
         times = (saved.computed_at_ms for saved in self.saved.values() if metric in (None, saved.metric))
         return max(times, default=None)

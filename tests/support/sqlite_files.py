@@ -24,11 +24,11 @@ import asyncio, sys
 from contextlib import suppress
 from pathlib import Path
 from common.errors import StoreUnavailable
-from common.models.rows import Family
+from common.models.families import Family, Series
 from common.storage.ports import Window
 from common.storage.sqlite.market import SqliteMarketStore
 from common.timeframes import Timeframe
-from tests.support.store_rows import BTC, candle, letter, trade
+from tests.support.store_rows import CANDLES, TRADES, candle, letter, put, rows_of, trade
 
 async def main(folder):
 {body}

@@ -1,13 +1,14 @@
 """Rows of market data for the contracts of the stores: one builder per family, sound by default, keyed by a number."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
+from common.models.families import Family, Series
 from common.models.rows import (
     AggTradeRow,
     CandleRow,
     DepthRow,
-    Family,
     FundingRow,
     MarketRow,
     MarkPriceRow,
@@ -15,6 +16,8 @@ from common.models.rows import (
     TickerRow,
     TradeRow,
 )
+from common.storage.ports import MarketStore, Part, Window, WriteCounts
+from common.timeframes import Timeframe
 
 START_MS = 1_760_961_600_000  # 2025-10-20T12:00:00Z
 HOUR_MS = 3_600_000
@@ -123,3 +126,23 @@ SAMPLES: dict[Family, Sequence[MarketRow]] = {
         candle("1.1", slot=2, closed=False),
     ],
 }
+
+
+# Reading and writing in few words
+
+TRADES = Series(Family.TRADES, BTC)
+CANDLES = Series(Family.CANDLES, BTC, Timeframe.H1)
+SERIES = {family: Series(family, BTC) for family in Family} | {Family.CANDLES: CANDLES}
+ALL = Window(limit=100_000)
+
+
+async def put(
+    store: MarketStore, family: Family, rows: Sequence[MarketRow], dead_letters: Sequence[DeadLetter] = ()
+) -> WriteCounts:
+    """Write rows of one family."""
+    return await store.write([Part(family, rows)], dead_letters)
+
+
+async def rows_of(store: MarketStore, series: Series, window: Window = ALL) -> list[Any]:
+    """Read rows of a series."""
+    return (await store.page(series, window, counted=False)).rows

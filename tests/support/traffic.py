@@ -11,7 +11,7 @@ from pathlib import Path
 import nats
 
 from common.errors import StoreUnavailable
-from common.models.rows import Family
+from common.models.families import Family
 from common.settings import Settings
 from common.storage.open import open_market_store
 from common.storage.ports import MarketStore

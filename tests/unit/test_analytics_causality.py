@@ -13,7 +13,8 @@ from common.analytics.document import encoded
 from common.analytics.metrics import METRICS
 from common.analytics.window import Missing
 from common.events.requests import AnalyticsRequested
-from common.models.rows import CandleRow, DepthRow, Family, Origin
+from common.models.families import Family
+from common.models.rows import CandleRow, DepthRow, Origin
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import HOUR_MS, MINUTE_MS

@@ -12,9 +12,10 @@ from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.declaration import MARKET, Metric, Scope, collection_name
 from common.analytics.metrics import METRICS
 from common.events.requests import AnalyticsRequested
-from common.models.rows import CandleRow, DepthRow, Family, Origin, dataset_id
+from common.models.families import Family, Series
+from common.models.rows import CandleRow, DepthRow, Origin
 from common.storage.columns import CandleColumns
-from common.storage.ports import MarketStore, Window
+from common.storage.ports import MarketStore, Page, Window
 from common.timeframes import Timeframe
 from tests.support.column_store import calculation_of
 from tests.support.memory_stores import MemoryMarketStore
@@ -28,13 +29,13 @@ class ReadingStore(MemoryMarketStore):
 
     datasets: list[str] = field(default_factory=list)
 
-    async def candle_columns(self, symbol: str, timeframe: Timeframe, **window: Any) -> CandleColumns:
-        self.datasets.append(dataset_id(Family.CANDLES, symbol, timeframe))
-        return await super().candle_columns(symbol, timeframe, **window)
+    async def columns(self, series: Series, **window: Any) -> CandleColumns:
+        self.datasets.append(series.dataset_id)
+        return await super().columns(series, **window)
 
-    async def depth(self, symbol: str, window: Window) -> list[DepthRow]:
-        self.datasets.append(dataset_id(Family.DEPTH, symbol))
-        return await super().depth(symbol, window)
+    async def page(self, series: Series, window: Window, *, counted: bool = True) -> Page[Any]:
+        self.datasets.append(series.dataset_id)
+        return await super().page(series, window, counted=counted)
 
 
 def candle(timeframe: Timeframe, bars_ago: int) -> CandleRow:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.clock import FixedClock
-from common.models.rows import CandleRow, Family, Origin, TradeRow
+from common.models.families import Family
+from common.models.rows import CandleRow, Origin, TradeRow
 from common.storage.ports import MarketStore
 from common.times import MINUTE_MS
 from functions.api_data.answers import Answers, Validity

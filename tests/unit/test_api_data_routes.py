@@ -7,17 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from common.clock import FixedClock
-from common.models.rows import (
-    AggTradeRow,
-    CandleRow,
-    DepthRow,
-    Family,
-    FundingRow,
-    MarkPriceRow,
-    Origin,
-    TickerRow,
-    TradeRow,
-)
+from common.models.families import Family
+from common.models.rows import AggTradeRow, CandleRow, DepthRow, FundingRow, MarkPriceRow, Origin, TickerRow, TradeRow
 from common.storage.ports import MarketStore
 from common.times import HOUR_MS, MINUTE_MS, to_iso
 from functions.api_data import models

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from common import product
 from common.clock import FixedClock
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
+from common.models.families import Family
 from common.models.metadata import HealthMetric
-from common.models.rows import Family
 from common.settings import Settings
 from common.storage.deferred import DeferredMetadata
 from common.storage.ports import AnalyticsDocument, AnalyticsStore, MarketStore, MetadataStore

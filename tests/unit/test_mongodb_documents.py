@@ -10,7 +10,8 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
-from common.models.rows import Family, MarketRow, Origin
+from common.models.families import Family
+from common.models.rows import MarketRow, Origin
 from common.storage.mongodb.documents import SHAPES, dead_letter_document, dead_letter_of, stored_at, version
 from tests.support.store_rows import (
     HOUR_MS,

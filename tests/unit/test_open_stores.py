@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError, StoreUnavailable
-from common.models.rows import Family
+from common.models.families import Family
 from common.settings import Settings
 from common.storage.open import open_analytics_store, open_market_store, open_metadata_store
 from common.storage.ports import WriteCounts
 from tests.support.mongo_stores import collect_sockets
 from tests.support.sqlite_files import locked
-from tests.support.store_rows import BTC, trade
+from tests.support.store_rows import TRADES, put, trade
 
 
 def test_without_servers_the_embedded_stores_are_opened(tmp_path: Path) -> None:
@@ -86,11 +86,11 @@ def test_a_store_that_is_away_is_opened_and_works_when_it_is_back(tmp_path: Path
         market = await open_market_store(settings)
         metadata = await open_metadata_store(settings)
         with pytest.raises(StoreUnavailable, match="PETROSA_DATA_DIR"):
-            await market.write(Family.TRADES, [trade(1)])
+            await put(market, Family.TRADES, [trade(1)])
         with pytest.raises(StoreUnavailable, match="PETROSA_DATA_DIR"):
             await metadata.watermark("slots")
         blocked.unlink()
-        assert await market.write(Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
+        assert await put(market, Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
         assert await metadata.advance_watermark("slots", None, 1)
         await market.close()
         await metadata.close()
@@ -111,13 +111,13 @@ def test_a_locked_store_is_left_alone_and_a_ping_brings_it_back(tmp_path: Path) 
         with locked(tmp_path / "market.db"):
             for _ in range(3):
                 with pytest.raises(StoreUnavailable, match="locked"):
-                    await market.write(Family.TRADES, [trade(1)])
+                    await put(market, Family.TRADES, [trade(1)])
             with pytest.raises(StoreUnavailable, match="left alone") as caught:
-                await market.write(Family.TRADES, [trade(1)])
+                await put(market, Family.TRADES, [trade(1)])
             assert 590 < caught.value.retry_after_s <= 600
-            assert await market.revision(Family.TRADES, BTC) is not None
+            assert await market.revision(TRADES) is not None
         await market.ping(write=True)
-        assert await market.write(Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
+        assert await put(market, Family.TRADES, [trade(1)]) == WriteCounts(inserted=1)
         await market.close()
 
     asyncio.run(scenario())

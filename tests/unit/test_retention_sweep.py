@@ -10,7 +10,7 @@ import pytest
 
 from common.clock import FixedClock
 from common.errors import StoreUnavailable
-from common.models.rows import Family
+from common.models.families import Family
 from common.settings import Settings
 from common.times import DAY_MS
 from functions.retention.rules import Rule, Stores, rules_of
@@ -30,7 +30,7 @@ class OldRows:
     calls: list[tuple[str, int]] = field(default_factory=list)
     fails_on: str | None = None
 
-    async def delete(self, name: str, cutoff_ms: int, limit: int) -> int:
+    async def take(self, name: str, cutoff_ms: int, limit: int) -> int:
         if name == self.fails_on:
             raise StoreUnavailable("locked")
         rows = sorted(self.times.get(name, []))
@@ -40,17 +40,17 @@ class OldRows:
         self.clock.advance(self.costs_ms)
         return len(old)
 
-    async def delete_before(self, family: str, cutoff_ms: int, *, limit: int) -> int:
-        return await self.delete(str(family), cutoff_ms, limit)
+    async def delete(self, family: str, cutoff_ms: int, *, limit: int) -> int:
+        return await self.take(str(family), cutoff_ms, limit)
 
     async def newest_ms(self, family: str) -> int | None:
         return max(self.times.get(str(family), []), default=None)
 
     async def delete_analytics_before(self, cutoff_ms: int, *, limit: int) -> int:
-        return await self.delete("analytics", cutoff_ms, limit)
+        return await self.take("analytics", cutoff_ms, limit)
 
     async def delete_health_before(self, cutoff_ms: int, *, limit: int) -> int:
-        return await self.delete("health_metrics", cutoff_ms, limit)
+        return await self.take("health_metrics", cutoff_ms, limit)
 
 
 def rows_aged(**days: list[float]) -> dict[str, list[int]]:
@@ -123,7 +123,7 @@ def test_nothing_configured_nothing_deleted() -> None:
 def test_rows_go_in_chunks_taking_turns() -> None:
     clock = FixedClock(NOW)
     rows = OldRows(rows_aged(depth=[0.0, *[9.0] * 7], trades=[0.0, *[9.0] * 3]), clock)
-    rules = [Rule(name, DAY_MS, partial(rows.delete, name)) for name in rows.times]
+    rules = [Rule(name, DAY_MS, partial(rows.take, name)) for name in rows.times]
     deleted = asyncio.run(sweep(rules, clock, chunk_rows=3))
     assert deleted == {"depth": 7, "trades": 3}
     assert rows.calls == [("depth", 3), ("trades", 3), ("depth", 3), ("trades", 0), ("depth", 1)]
@@ -132,7 +132,7 @@ def test_rows_go_in_chunks_taking_turns() -> None:
 def test_a_sweep_ends_in_time_and_the_next_one_goes_on() -> None:
     clock = FixedClock(NOW)
     rows = OldRows(rows_aged(depth=[0.0, *[9.0] * 100]), clock, costs_ms=1_000)
-    rule = Rule("depth", DAY_MS, partial(rows.delete, "depth"))
+    rule = Rule("depth", DAY_MS, partial(rows.take, "depth"))
     assert asyncio.run(sweep([rule], clock, chunk_rows=10, sweep_ms=4_000)) == {"depth": 40}
     assert asyncio.run(sweep([rule], clock, chunk_rows=10)) == {"depth": 60}
 

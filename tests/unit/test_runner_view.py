@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from common.models.rows import Family
+from common.models.families import Family
 from infra.local.runner.observation import FeedProgress, Figures, Rates, Stored, Usage, cpu_and_memory, read_feed
 from infra.local.runner.run_record import PartRecord, RunRecord
 from infra.local.runner.view import PlainView, dashboard, summary_line, view_for

@@ -20,7 +20,8 @@ from common.analytics.document import Result
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
 from common.events.requests import AnalyticsRequested
-from common.models.rows import CandleRow, DepthRow, Family
+from common.models.families import Family
+from common.models.rows import CandleRow, DepthRow
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe

@@ -3,7 +3,7 @@
 from typing import Final
 
 from common.analytics.declaration import Field, Kind, ListOf, Metric, Record, Scope, Source
-from common.models.rows import Family
+from common.models.families import Family
 from common.timeframes import Timeframe
 
 _BASE: Final = "base asset"

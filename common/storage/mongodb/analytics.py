@@ -59,7 +59,7 @@ class MongoAnalyticsStore(MongoStore):
     ) -> list[AnalyticsDocument]:
         """Read documents by ``as_of_ms``."""
         collection = self.connection.collection(collection_name(symbol, metric))
-        found = await reading.page(collection, {"timeframe": timeframe}, ["as_of"], window, "as_of")
+        found = await reading.documents(collection, {"timeframe": timeframe}, ["as_of"], window, "as_of")
         return [_document(symbol, metric, timeframe, stored) for stored in found]
 
     @bounded
@@ -79,7 +79,7 @@ class MongoAnalyticsStore(MongoStore):
             return await collection.count_documents(condition)
 
     @bounded
-    async def newest_as_of(self, metric: str | None = None) -> int | None:
+    async def newest_computed_at(self, metric: str | None = None) -> int | None:
         """Return when the newest document (of a metric) was computed, or nothing."""
         collections = await self._collections(metric)
         times = await all_of(reading.end_of(collection, DESCENDING) for collection in collections)

@@ -11,11 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from common.models.dead_letters import DeadLetter, Reason
+from common.models.families import Family
 from common.models.rows import (
     AggTradeRow,
     CandleRow,
     DepthRow,
-    Family,
     FundingRow,
     MarketRow,
     MarkPriceRow,
@@ -52,12 +52,10 @@ class Shape:
     Attributes:
         write: makes the BSON document of a row, with further elements at its end.
         row: makes the row of a document.
-        tie: the field that orders rows of one instant, if there can be several.
     """
 
     write: Callable[[Any, Element], bytes]
     row: Callable[[Stored], MarketRow]
-    tie: str | None = None
 
 
 stored_at: Final = instant("stored_at")
@@ -328,10 +326,10 @@ def _optional_count(count: Any) -> int | None:
 
 
 SHAPES: Final[dict[Family, Shape]] = {
-    Family.TRADES: Shape(_write_trade, _trade, "trade_id"),
-    Family.AGG_TRADES: Shape(_write_agg_trade, _agg_trade, "agg_trade_id"),
+    Family.TRADES: Shape(_write_trade, _trade),
+    Family.AGG_TRADES: Shape(_write_agg_trade, _agg_trade),
     Family.TICKERS: Shape(_write_ticker, _ticker),
-    Family.DEPTH: Shape(_write_depth, _depth, "last_update_id"),
+    Family.DEPTH: Shape(_write_depth, _depth),
     Family.MARK_PRICES: Shape(_write_mark_price, _mark_price_row),
     Family.FUNDING_RATES: Shape(_write_funding, _funding),
     Family.CANDLES: Shape(_write_candle, _candle),

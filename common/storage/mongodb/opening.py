@@ -3,21 +3,16 @@
 from typing import Final
 
 from common.clock import SystemClock
-from common.models.rows import Family
+from common.models.dead_letters import DEAD_LETTERS
+from common.models.families import FAMILIES
 from common.settings import Settings, duration_ms
 from common.storage.mongodb.analytics import MongoAnalyticsStore
 from common.storage.mongodb.connection import Connection, ConnectionOptions
 from common.storage.mongodb.market import MongoMarketStore
-from common.storage.mongodb.schema import ANALYTICS, DEAD_LETTERS, Ages
+from common.storage.mongodb.schema import ANALYTICS, Ages
 
-_AGES: Final = {
-    Family.TRADES: "petrosa_retention_trade",
-    Family.AGG_TRADES: "petrosa_retention_trade",
-    Family.TICKERS: "petrosa_retention_ticker",
-    Family.DEPTH: "petrosa_retention_depth",
-    Family.MARK_PRICES: "petrosa_retention_markprice",
-    Family.FUNDING_RATES: "petrosa_retention_funding",
-    Family.CANDLES: "petrosa_retention_candle",
+_AGES: Final[dict[str, str]] = {
+    **{family: spec.retention for family, spec in FAMILIES.items() if spec.retention},
     DEAD_LETTERS: "petrosa_retention_dead_letter",
     ANALYTICS: "petrosa_retention_analytics",
 }

@@ -1,15 +1,16 @@
 """Ranges of a series, its extent, and the dead letters. Limit, order and offset are pushed into the query."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pymongo import ASCENDING, DESCENDING
 
 from common.models.dead_letters import DeadLetter, Reason
-from common.models.rows import Family, MarketRow
-from common.storage.mongodb.connection import Collection, all_of, faults
+from common.models.families import FAMILIES, Family
+from common.storage.mongodb.connection import Collection, faults
 from common.storage.mongodb.documents import SHAPES, Document, dead_letter_of
 from common.storage.mongodb.times import instant_ms, stored_instant
-from common.storage.ports import SeriesExtent, Window
+from common.storage.ports import Page, SeriesExtent, Window
 
 _NOTHING: Final = SeriesExtent(0, None, None)
 _LARGEST_BATCH: Final = 10_000
@@ -22,8 +23,8 @@ def time_range(start_ms: int | None, end_ms: int | None, field: str = "timestamp
     return {field: {"$type": "date", **given}}
 
 
-async def page(
-    collection: Collection, condition: Document, order: list[str], window: Window, field: str = "timestamp"
+async def documents(
+    collection: Collection, condition: Document, order: Sequence[str], window: Window, field: str = "timestamp"
 ) -> list[Document]:
     """Read the documents of a window.
 
@@ -51,27 +52,24 @@ async def page(
     return documents
 
 
-async def rows(collection: Collection, family: Family, window: Window) -> list[Any]:
-    """Read the rows of a series."""
-    shape = SHAPES[family]
-    order = ["timestamp"] if shape.tie is None else ["timestamp", shape.tie]
-    found: list[MarketRow] = [shape.row(document) for document in await page(collection, {}, order, window)]
-    return found
+async def page(collection: Collection, family: Family, window: Window, *, counted: bool) -> Page[Any]:
+    """Read rows of a series and, if wanted, its place in the series."""
+    order = ["timestamp", *FAMILIES[family].order[1:]]
+    row = SHAPES[family].row
+    found = Page([row(document) for document in await documents(collection, {}, order, window)])
+    if not counted:
+        return found
+    whole = await extent(collection, None)
+    before = await extent(collection, window.end_ms)
+    left_out = 0 if window.start_ms is None else (await extent(collection, window.start_ms)).rows
+    after_ms = None if window.end_ms is None else await end_of(collection, ASCENDING, start_ms=window.end_ms)
+    return Page(found.rows, max(0, before.rows - left_out), whole.last_ms, before.last_ms, after_ms)
 
 
-async def extent(collections: list[Collection], end_ms: int | None) -> SeriesExtent:
-    """Count the documents of some collections and find the first and last time."""
-    parts = [part for part in await all_of(_extent(collection, end_ms) for collection in collections) if part.rows]
-    if not parts:
-        return _NOTHING
-    firsts = [part.first_ms for part in parts if part.first_ms is not None]
-    lasts = [part.last_ms for part in parts if part.last_ms is not None]
-    return SeriesExtent(sum(part.rows for part in parts), min(firsts, default=None), max(lasts, default=None))
-
-
-async def _extent(collection: Collection, end_ms: int | None) -> SeriesExtent:
-    first = await end_of(collection, ASCENDING, end_ms)
-    last = await end_of(collection, DESCENDING, end_ms)
+async def extent(collection: Collection, end_ms: int | None) -> SeriesExtent:
+    """Count the documents of a collection and find the first and last time."""
+    first = await end_of(collection, ASCENDING, end_ms=end_ms)
+    last = await end_of(collection, DESCENDING, end_ms=end_ms)
     if first is None:
         return _NOTHING
     with faults():
@@ -82,11 +80,13 @@ async def _extent(collection: Collection, end_ms: int | None) -> SeriesExtent:
     return SeriesExtent(count, first, last)
 
 
-async def end_of(collection: Collection, direction: int, end_ms: int | None = None) -> int | None:
-    """Return the first (ascending) or last time of a collection, or nothing when it is empty."""
+async def end_of(
+    collection: Collection, direction: int, *, start_ms: int | None = None, end_ms: int | None = None
+) -> int | None:
+    """Return the first (ascending) or last time in a range of a collection, or ``None`` when there is none."""
     with faults():
         found = await collection.find_one(
-            time_range(None, end_ms), projection={"timestamp": True}, sort=[("timestamp", direction)]
+            time_range(start_ms, end_ms), projection={"timestamp": True}, sort=[("timestamp", direction)]
         )
     return None if found is None else instant_ms(found["timestamp"])
 
@@ -98,7 +98,7 @@ async def dead_letters(
     filters = {"kind": kind, "reason": None if reason is None else reason.value}
     condition = {field: value for field, value in filters.items() if value is not None}
     newest_first = Window(limit=limit, offset=offset, order="desc")
-    documents = await page(collection, condition, ["timestamp", "_id"], newest_first)
+    found = await documents(collection, condition, ["timestamp", "_id"], newest_first)
     with faults():
         total = await (collection.count_documents(condition) if condition else collection.estimated_document_count())
-    return [dead_letter_of(document) for document in documents], total
+    return [dead_letter_of(document) for document in found], total

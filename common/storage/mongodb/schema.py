@@ -14,13 +14,11 @@ import pymongo
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
-from common.models.rows import Family, dataset_id
+from common.models.dead_letters import DEAD_LETTERS
+from common.models.families import FAMILIES, Family
 from common.storage.mongodb.connection import Collection, Connection, faults
-from common.storage.mongodb.documents import SHAPES
-from common.timeframes import Timeframe
 from common.times import SECOND_MS
 
-DEAD_LETTERS: Final = "dead_letters"
 ANALYTICS: Final = "analytics"
 TTL_INDEX: Final = "ttl"
 
@@ -50,20 +48,9 @@ _ANALYTICS_INDEXES: Final = (
 )
 
 
-def collection_name(family: Family, symbol: str, timeframe: str | None = None) -> str:
-    """Return the collection of a series, which is its dataset: ``candles_BTCUSDT_1h``."""
-    return dataset_id(family, symbol, timeframe)
-
-
 def family_collections(names: Iterable[str], family: Family) -> list[str]:
     """Return those of the names that hold rows of a family."""
     return [name for name in names if name.startswith(f"{family}_")]
-
-
-def candle_collections(names: Iterable[str], symbol: str) -> list[str]:
-    """Return those of the names that hold candles of a symbol; one symbol can be how another one begins."""
-    wanted = {collection_name(Family.CANDLES, symbol, timeframe.value) for timeframe in Timeframe}
-    return [name for name in names if name in wanted]
 
 
 class Indexes:
@@ -81,8 +68,7 @@ class Indexes:
 
     async def of_family(self, family: Family, name: str) -> Collection:
         """Return a collection of market data with its indexes."""
-        tie = SHAPES[family].tie
-        in_order = [("timestamp", ASCENDING)] if tie is None else [("timestamp", ASCENDING), (tie, ASCENDING)]
+        in_order = [(field, ASCENDING) for field in ("timestamp", *FAMILIES[family].order[1:])]
         return await self._with(
             name, family, IndexModel(in_order), IndexModel([("symbol", ASCENDING), ("timestamp", ASCENDING)])
         )

@@ -14,10 +14,11 @@ from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
 from common.errors import StoreUnavailable
-from common.models.rows import CandleRow, Family, FundingRow
+from common.models.families import FAMILIES, Family
+from common.models.precedence import Ordered, Precedence, Replacement
+from common.models.rows import CandleRow, FundingRow
 from common.storage.mongodb.connection import Collection, duplicates, faults
 from common.storage.mongodb.documents import SHAPES, Document, Shape, stored_at, timed_id, version
-from common.storage.precedence import CANDLES, FUNDING, Ordered, Precedence, Replacement
 
 # Rows that compete are keyed by symbol and time.
 Row = TypeVar("Row", CandleRow, FundingRow)
@@ -52,7 +53,7 @@ async def insert(collection: Collection, documents: Sequence[Document | RawBSOND
 
 
 class Contest(Generic[Row]):
-    """A family whose rows compete: the greatest of a key stays, by ``common.storage.precedence``.
+    """A family whose rows compete: the greatest of a key stays, by ``common.models.precedence``.
 
     Every document counts its writes in ``version``. A row replaces exactly the version it was compared with; when
     another writer was faster, the replacement becomes an insert of a key that exists, which is refused, and the row
@@ -135,9 +136,6 @@ async def _exchange(collection: Collection, operations: list[Operation]) -> set[
     return set()
 
 
-CANDLE_CONTEST: Final = Contest[CandleRow](SHAPES[Family.CANDLES], CANDLES)
-FUNDING_CONTEST: Final = Contest[FundingRow](SHAPES[Family.FUNDING_RATES], FUNDING)
 CONTESTS: Final[dict[Family, Contest[Any]]] = {
-    Family.CANDLES: CANDLE_CONTEST,
-    Family.FUNDING_RATES: FUNDING_CONTEST,
+    family: Contest(SHAPES[family], spec.precedence) for family, spec in FAMILIES.items() if spec.precedence is not None
 }

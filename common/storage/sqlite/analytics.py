@@ -75,12 +75,10 @@ class SqliteAnalyticsStore:
         end_ms: int | None = None,
     ) -> int:
         """Count the documents of a range of ``as_of_ms``."""
-        start = reading.EARLIEST if start_ms is None else start_ms
-        end = reading.LATEST if end_ms is None else end_ms
-        scope = (symbol, metric, timeframe or "")
-        return await self._database.read(partial(_count, values=(*scope, start, end)))
+        values = (symbol, metric, timeframe or "", *reading.bounds(Window(start_ms, end_ms)))
+        return await self._database.read(partial(_count, values=values))
 
-    async def newest_as_of(self, metric: str | None = None) -> int | None:
+    async def newest_computed_at(self, metric: str | None = None) -> int | None:
         """Return when the newest document (of a metric) was computed, or nothing."""
         return await self._database.read(partial(_newest, metric=metric))
 
@@ -119,11 +117,9 @@ def _row(document: AnalyticsDocument) -> tuple[object, ...]:
 def _documents(
     connection: sqlite3.Connection, symbol: str, metric: str, timeframe: str | None, window: Window
 ) -> list[AnalyticsDocument]:
-    start = reading.EARLIEST if window.start_ms is None else window.start_ms
-    end = reading.LATEST if window.end_ms is None else window.end_ms
     statement = _DESCENDING if window.from_newest else _ASCENDING
     scope = (symbol, metric, timeframe or "")
-    rows = connection.execute(statement, (*scope, start, end, window.limit, window.offset)).fetchall()
+    rows = connection.execute(statement, (*scope, *reading.bounds(window), window.limit, window.offset)).fetchall()
     if window.from_newest != (window.order == "desc"):
         rows.reverse()
     return [

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from common.models.families import Series
 from common.storage.columns import CandleColumns
 
 if TYPE_CHECKING:
@@ -29,14 +30,14 @@ _ALL: Final = -1
 
 
 def candle_columns(
-    connection: sqlite3.Connection, symbol: str, timeframe: str, opened: tuple[int, int], bars: int | None
+    connection: sqlite3.Connection, series: Series, opened: tuple[int, int], bars: int | None
 ) -> CandleColumns:
     """Read the newest ``bars`` closed candles that opened within ``opened``, both ends included.
 
     Texts become numbers by ``float()`` itself: SQLite's own conversion rounds some of them differently.
     """
     limit = _ALL if bars is None else bars
-    joined = connection.execute(_SELECT, (symbol, timeframe, *opened, limit)).fetchone()
+    joined = connection.execute(_SELECT, (*series.scope, *opened, limit)).fetchone()
     times, *numbers = (text.split(",") if text else [] for text in joined)
     return CandleColumns(np.fromiter(map(int, reversed(times)), np.int64, len(times)), *map(_floats, numbers))
 

@@ -2,20 +2,21 @@
 
 import sqlite3
 
-from common.models.rows import Family
+from common.models.dead_letters import DEAD_LETTERS
+from common.models.families import Family, dataset_id
 from common.storage.sqlite.reading import scopes
-from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series
+from common.storage.sqlite.tables import TABLES, Table
 from common.storage.sqlite.writing import count, mark_changed
 
 
-def delete_rows_before(connection: sqlite3.Connection, family: Family, cutoff_ms: int, limit: int) -> int:
-    """Delete at most ``limit`` rows of a family that are older than ``cutoff_ms``, series by series."""
-    series = SERIES[family]
+def delete_rows_before(connection: sqlite3.Connection, family: Family, before_ms: int, limit: int) -> int:
+    """Delete at most ``limit`` rows of a family that are older than ``before_ms``, series by series."""
+    table = TABLES[family]
     deleted = 0
-    for scope in scopes(connection, series):
-        gone = _delete_oldest(connection, series, scope, cutoff_ms, limit - deleted)
+    for scope in scopes(connection, table):
+        gone = _delete_oldest(connection, table, scope, before_ms, limit - deleted)
         if gone:
-            mark_changed(connection, family, scope, -gone)
+            mark_changed(connection, dataset_id(family, *scope), -gone)
         deleted += gone
         if deleted >= limit:
             break
@@ -24,24 +25,23 @@ def delete_rows_before(connection: sqlite3.Connection, family: Family, cutoff_ms
 
 
 def _delete_oldest(
-    connection: sqlite3.Connection, series: Series, scope: tuple[str, ...], cutoff_ms: int, limit: int
+    connection: sqlite3.Connection, table: Table, scope: tuple[str, ...], before_ms: int, limit: int
 ) -> int:
-    key = ", ".join((*series.scope, *series.order))
-    order = ", ".join(series.order)
-    condition = " AND ".join(f"{column} = ?" for column in series.scope)
+    key = ", ".join((*table.spec.scope, *table.spec.order))
+    order = ", ".join(table.spec.order)
     statement = (
-        f"DELETE FROM {series.table} WHERE ({key}) IN (SELECT {key} FROM {series.table} "  # noqa: S608 - names of the schema
-        f"WHERE {condition} AND time_ms < ? ORDER BY {order} LIMIT ?)"
+        f"DELETE FROM {table.name} WHERE ({key}) IN (SELECT {key} FROM {table.name} "  # noqa: S608 - names of the schema
+        f"WHERE {table.condition} AND time_ms < ? ORDER BY {order} LIMIT ?)"
     )
-    return connection.execute(statement, (*scope, cutoff_ms, limit)).rowcount
+    return connection.execute(statement, (*scope, before_ms, limit)).rowcount
 
 
-def delete_dead_letters_before(connection: sqlite3.Connection, cutoff_ms: int, limit: int) -> int:
-    """Delete at most ``limit`` dead letters that are older than ``cutoff_ms``."""
+def delete_dead_letters_before(connection: sqlite3.Connection, before_ms: int, limit: int) -> int:
+    """Delete at most ``limit`` dead letters that are older than ``before_ms``."""
     deleted = connection.execute(
         "DELETE FROM dead_letters WHERE rowid IN "
         "(SELECT rowid FROM dead_letters WHERE time_ms < ? ORDER BY time_ms LIMIT ?)",
-        (cutoff_ms, limit),
+        (before_ms, limit),
     ).rowcount
     count(connection, DEAD_LETTERS, -deleted)
     return deleted

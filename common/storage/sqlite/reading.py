@@ -1,129 +1,108 @@
-"""Ranges of a series, its extent, and the dead letters. Limits are pushed into SQL; rows come back as they went in."""
+"""Pages of a series, its extent, and the dead letters. Limits are pushed into SQL; rows come back as they went in."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
-from common.models.dead_letters import DeadLetter, Reason
-from common.models.rows import (
-    AggTradeRow,
-    CandleRow,
-    DepthRow,
-    Family,
-    FundingRow,
-    MarkPriceRow,
-    Origin,
-    TickerRow,
-    TradeRow,
-)
-from common.storage.ports import SeriesExtent, Window
-from common.storage.sqlite.schema import DEAD_LETTERS, SERIES, Series, series_name
+from common.models.dead_letters import DEAD_LETTERS, DeadLetter, Reason
+from common.models.families import Family, Series
+from common.storage.ports import Page, SeriesExtent, Window
+from common.storage.sqlite.tables import TABLES, Table
 
 # An open side of a range is the end of SQLite's integers, so that one statement serves every window.
 EARLIEST: Final = -(2**63)
 LATEST: Final = 2**63 - 1
 
-Scope = tuple[str, ...]
+_NOTHING: Final = SeriesExtent(0, None, None)
 
 
-def _select(series: Series, direction: str) -> str:
-    scope = " AND ".join(f"{column} = ?" for column in series.scope)
-    order = ", ".join(f"{column} {direction}" for column in series.order)
+def _select(table: Table, direction: str) -> str:
+    order = ", ".join(f"{column} {direction}" for column in table.spec.order)
     return (
-        f"SELECT * FROM {series.table} WHERE {scope} AND time_ms >= ? AND time_ms < ? "  # noqa: S608 - names of the schema
+        f"SELECT * FROM {table.name} WHERE {table.condition} AND time_ms >= ? AND time_ms < ? "  # noqa: S608 - names of the schema
         f"ORDER BY {order} LIMIT ? OFFSET ?"
     )
 
 
-_ASCENDING: Final = {family: _select(series, "ASC") for family, series in SERIES.items()}
-_DESCENDING: Final = {family: _select(series, "DESC") for family, series in SERIES.items()}
+def _ends(table: Table) -> str:
+    end = f"(SELECT {{}}(time_ms) FROM {table.name} WHERE {table.condition})"  # noqa: S608 - names of the schema
+    return f"SELECT {end.format('min')}, {end.format('max')}, (SELECT row_count FROM series WHERE name = ?)"  # noqa: S608 - names of the schema
 
 
-def _select_window(connection: sqlite3.Connection, family: Family, scope: Scope, window: Window) -> list[Any]:
-    statement = (_DESCENDING if window.from_newest else _ASCENDING)[family]
+_ASCENDING: Final = {family: _select(table, "ASC") for family, table in TABLES.items()}
+_DESCENDING: Final = {family: _select(table, "DESC") for family, table in TABLES.items()}
+_ENDS: Final = {family: _ends(table) for family, table in TABLES.items()}
+
+
+def page(connection: sqlite3.Connection, series: Series, window: Window, *, counted: bool) -> Page[Any]:
+    """Read rows of a series and, if wanted, its place in the series, all of the same moment."""
+    found = Page(_rows(connection, series, window))
+    if not counted:
+        return found
+    whole = extent(connection, series, None)
+    if whole.first_ms is None or whole.last_ms is None:
+        return found
+    start, end = bounds(window)
+    first, behind = max(start, whole.first_ms), min(end, whole.last_ms + 1)
+    total = _count(connection, series, whole, first, behind) if first < behind else 0
+    if end > whole.last_ms:
+        return Page(found.rows, total, whole.last_ms, whole.last_ms, None)
+    nearest = f"SELECT {{}}(time_ms) {_source(series)} AND time_ms {{}} ?"
+    before = connection.execute(nearest.format("max", "<"), (*series.scope, end)).fetchone()[0]
+    after = connection.execute(nearest.format("min", ">="), (*series.scope, end)).fetchone()[0]
+    return Page(found.rows, total, whole.last_ms, before, after)
+
+
+def bounds(window: Window) -> tuple[int, int]:
+    """Return the half-open range of a window."""
     start = EARLIEST if window.start_ms is None else window.start_ms
-    end = LATEST if window.end_ms is None else window.end_ms
-    rows = connection.execute(statement, (*scope, start, end, window.limit, window.offset)).fetchall()
+    return start, LATEST if window.end_ms is None else window.end_ms
+
+
+def _rows(connection: sqlite3.Connection, series: Series, window: Window) -> list[Any]:
+    statement = (_DESCENDING if window.from_newest else _ASCENDING)[series.family]
+    values = (*series.scope, *bounds(window), window.limit, window.offset)
+    make = TABLES[series.family].row
+    rows = [make(row) for row in connection.execute(statement, values)]
     if window.from_newest != (window.order == "desc"):
         rows.reverse()
     return rows
 
 
-def trades(connection: sqlite3.Connection, symbol: str, window: Window) -> list[TradeRow]:
-    """Read trades."""
-    rows = _select_window(connection, Family.TRADES, (symbol,), window)
-    return [TradeRow._make((*row[:5], bool(row[5]))) for row in rows]
+def _source(series: Series) -> str:
+    table = TABLES[series.family]
+    return f"FROM {table.name} WHERE {table.condition}"
 
 
-def agg_trades(connection: sqlite3.Connection, symbol: str, window: Window) -> list[AggTradeRow]:
-    """Read aggregated trades."""
-    rows = _select_window(connection, Family.AGG_TRADES, (symbol,), window)
-    return [AggTradeRow._make((*row[:7], bool(row[7]))) for row in rows]
+def _count(connection: sqlite3.Connection, series: Series, whole: SeriesExtent, start: int, end: int) -> int:
+    """Count the rows of ``start <= time < end``: these themselves or those beside them, what is the shorter way."""
+    first, last = whole.first_ms or 0, whole.last_ms or 0
+    inside, beside = end - start, start - first + last + 1 - end
+    if inside <= beside:
+        return _between(connection, series, start, end)
+    return whole.rows - _between(connection, series, first, start) - _between(connection, series, end, last + 1)
 
 
-def tickers(connection: sqlite3.Connection, symbol: str, window: Window) -> list[TickerRow]:
-    """Read 24-hour tickers."""
-    return [TickerRow(*row) for row in _select_window(connection, Family.TICKERS, (symbol,), window)]
+def _between(connection: sqlite3.Connection, series: Series, start: int, end: int) -> int:
+    if start >= end:
+        return 0
+    statement = f"SELECT count(*) {_source(series)} AND time_ms >= ? AND time_ms < ?"
+    counted: int = connection.execute(statement, (*series.scope, start, end)).fetchone()[0]
+    return counted
 
 
-def depth(connection: sqlite3.Connection, symbol: str, window: Window) -> list[DepthRow]:
-    """Read order books."""
-    return [DepthRow(*row) for row in _select_window(connection, Family.DEPTH, (symbol,), window)]
-
-
-def mark_prices(connection: sqlite3.Connection, symbol: str, window: Window) -> list[MarkPriceRow]:
-    """Read mark prices."""
-    return [MarkPriceRow(*row) for row in _select_window(connection, Family.MARK_PRICES, (symbol,), window)]
-
-
-def funding_rates(connection: sqlite3.Connection, symbol: str, window: Window) -> list[FundingRow]:
-    """Read funding rates."""
-    rows = _select_window(connection, Family.FUNDING_RATES, (symbol,), window)
-    return [FundingRow._make((*row[:6], Origin(row[6]))) for row in rows]
-
-
-def candles(connection: sqlite3.Connection, symbol: str, timeframe: str, window: Window) -> list[CandleRow]:
-    """Read candles."""
-    rows = _select_window(connection, Family.CANDLES, (symbol, timeframe), window)
-    return [CandleRow._make((*row[:12], bool(row[12]), row[13], Origin(row[14]), row[15])) for row in rows]
-
-
-def extent(connection: sqlite3.Connection, family: Family, scope: Sequence[str], end_ms: int | None) -> SeriesExtent:
-    """Count the rows of a series, or of all series whose scope begins so, and find the first and last time."""
-    series = SERIES[family]
-    if len(scope) == len(series.scope):
-        return _extent_of_series(connection, family, scope, LATEST if end_ms is None else end_ms)
-    condition = " AND ".join(f"{column} = ?" for column in series.scope[: len(scope)])
-    statement = (
-        f"SELECT count(*), min(time_ms), max(time_ms) FROM {series.table} "  # noqa: S608 - names of the schema
-        f"WHERE {condition} AND time_ms < ?"
-    )
-    end = LATEST if end_ms is None else end_ms
-    return SeriesExtent(*connection.execute(statement, (*scope, end)).fetchone())
-
-
-def _extent_of_series(
-    connection: sqlite3.Connection, family: Family, scope: Sequence[str], end_ms: int
-) -> SeriesExtent:
-    """Take the kept count, less what lies behind the end; counted is only the shorter side."""
-    series = SERIES[family]
-    condition = " AND ".join(f"{column} = ?" for column in series.scope)
-    source = f"FROM {series.table} WHERE {condition}"
-    first = connection.execute(f"SELECT min(time_ms) {source}", scope).fetchone()[0]
-    last = connection.execute(f"SELECT max(time_ms) {source}", scope).fetchone()[0]
-    if first is None or end_ms <= first:
-        return SeriesExtent(0, None, None)
-    kept = connection.execute("SELECT row_count FROM series WHERE name = ?", (series_name(family, *scope),))
-    rows: int = kept.fetchone()[0]
-    if end_ms > last:
-        return SeriesExtent(rows, first, last)
-    if end_ms - first > last - end_ms:
-        behind = connection.execute(f"SELECT count(*) {source} AND time_ms >= ?", (*scope, end_ms)).fetchone()[0]
-        rows -= behind
-    else:
-        rows = connection.execute(f"SELECT count(*) {source} AND time_ms < ?", (*scope, end_ms)).fetchone()[0]
-    last = connection.execute(f"SELECT max(time_ms) {source} AND time_ms < ?", (*scope, end_ms)).fetchone()[0]
-    return SeriesExtent(rows, first, last)
+def extent(connection: sqlite3.Connection, series: Series, end_ms: int | None) -> SeriesExtent:
+    """Find the ends of a series; its rows are counted already, and those before ``end_ms`` from the shorter side."""
+    ends = (*series.scope, *series.scope, series.dataset_id)
+    first, last, rows = connection.execute(_ENDS[series.family], ends).fetchone()
+    if first is None or (end_ms is not None and end_ms <= first):
+        return _NOTHING
+    whole = SeriesExtent(rows, first, last)
+    if end_ms is None or end_ms > last:
+        return whole
+    statement = f"SELECT max(time_ms) {_source(series)} AND time_ms < ?"
+    last = connection.execute(statement, (*series.scope, end_ms)).fetchone()[0]
+    return SeriesExtent(_count(connection, series, whole, first, end_ms), first, last)
 
 
 def totals(connection: sqlite3.Connection) -> dict[Family, int]:
@@ -160,15 +139,15 @@ def ask(connection: sqlite3.Connection) -> None:
     connection.execute("SELECT count(*) FROM counters").fetchone()
 
 
-def scopes(connection: sqlite3.Connection, series: Series) -> Iterator[tuple[str, ...]]:
+def scopes(connection: sqlite3.Connection, table: Table) -> Iterator[tuple[str, ...]]:
     """Yield the series of a family in the order of the key; one seek each, however many rows it has."""
-    columns = ", ".join(series.scope)
-    marks = ", ".join("?" * len(series.scope))
+    columns = ", ".join(table.spec.scope)
+    marks = ", ".join("?" * len(table.spec.scope))
     statement = (
-        f"SELECT {columns} FROM {series.table} WHERE ({columns}) > ({marks}) "  # noqa: S608 - names of the schema
+        f"SELECT {columns} FROM {table.name} WHERE ({columns}) > ({marks}) "  # noqa: S608 - names of the schema
         f"ORDER BY {columns} LIMIT 1"
     )
-    scope = connection.execute(statement, ("",) * len(series.scope)).fetchone()
+    scope = connection.execute(statement, ("",) * len(table.spec.scope)).fetchone()
     while scope is not None:
         yield scope
         scope = connection.execute(statement, scope).fetchone()
@@ -176,8 +155,7 @@ def scopes(connection: sqlite3.Connection, series: Series) -> Iterator[tuple[str
 
 def newest_ms(connection: sqlite3.Connection, family: Family) -> int | None:
     """Return the time of the newest row of a family; one seek for each series."""
-    series = SERIES[family]
-    condition = " AND ".join(f"{column} = ?" for column in series.scope)
-    statement = f"SELECT max(time_ms) FROM {series.table} WHERE {condition}"  # noqa: S608 - names of the schema
-    times = (connection.execute(statement, scope).fetchone()[0] for scope in scopes(connection, series))
+    table = TABLES[family]
+    statement = f"SELECT max(time_ms) FROM {table.name} WHERE {table.condition}"  # noqa: S608 - names of the schema
+    times = (connection.execute(statement, scope).fetchone()[0] for scope in scopes(connection, table))
     return max((time_ms for time_ms in times if time_ms is not None), default=None)

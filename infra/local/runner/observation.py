@@ -14,7 +14,7 @@ import msgspec
 
 from common.clock import Clock, SystemClock
 from common.errors import PetrosaError
-from common.models.rows import Family
+from common.models.families import Family
 from common.settings import Settings, load_settings
 from common.storage.ports import AnalyticsStore, MarketStore
 from infra.local.databases.given import mongodb_without_account
@@ -123,7 +123,7 @@ class StoreReader:
             self._analytics = await open_analytics_store(self._settings)
         rows = await self._market.totals()
         _, dead = await self._market.dead_letters(limit=1)
-        newest_ms = await self._analytics.newest_as_of()
+        newest_ms = await self._analytics.newest_computed_at()
         age_s = None if newest_ms is None else max(0.0, (self._clock.now_ms() - newest_ms) / 1000)
         return Stored(rows, dead, age_s)
 

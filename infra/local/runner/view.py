@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from common.models.rows import Family
+from common.models.families import Family
 from infra.local.runner.observation import RUNNER, Figures, Usage
 from infra.local.runner.run_record import PartRecord, RunRecord
 

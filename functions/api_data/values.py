@@ -1,51 +1,25 @@
-"""The series that are served: how each is read from the store, and what a row becomes in an answer.
+"""What a row becomes in an answer, family by family.
 
 A value is a plain dictionary with the keys of spec/data-api.md §2; decimal strings pass through untouched.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
+from common.models.families import Family
 from common.models.rows import (
     AggTradeRow,
     CandleRow,
-    Family,
     FundingRow,
     MarketRow,
     MarkPriceRow,
     TickerRow,
     TradeRow,
 )
-from common.storage.ports import MarketStore, Window
 from common.timeframes import Timeframe
 from common.times import to_iso
 
 Value = dict[str, object]
-RowT = TypeVar("RowT", bound=MarketRow)
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesId:
-    """Which series: a family, a pair, and for candles the interval."""
-
-    family: Family
-    symbol: str
-    timeframe: Timeframe | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[RowT]):
-    """A family of series: how to read its rows, and what a row becomes in an answer."""
-
-    family: Family
-    read: Callable[[MarketStore, SeriesId, Window], Awaitable[Sequence[RowT]]]
-    value: Callable[[RowT], Value]
-
-
-async def _read_candles(store: MarketStore, series: SeriesId, window: Window) -> list[CandleRow]:
-    assert series.timeframe is not None  # noqa: S101 - a candle series has an interval
-    return await store.candles(series.symbol, series.timeframe, window)
 
 
 def _candle(row: CandleRow) -> Value:
@@ -115,18 +89,14 @@ def _funding_rate(row: FundingRow) -> Value:
     }
 
 
-CANDLES: Final = Kind(Family.CANDLES, _read_candles, _candle)
-TRADES: Final = Kind(Family.TRADES, lambda store, series, window: store.trades(series.symbol, window), _trade)
-AGG_TRADES: Final = Kind(
-    Family.AGG_TRADES, lambda store, series, window: store.agg_trades(series.symbol, window), _agg_trade
-)
-TICKERS: Final = Kind(Family.TICKERS, lambda store, series, window: store.tickers(series.symbol, window), _ticker)
-MARK_PRICES: Final = Kind(
-    Family.MARK_PRICES, lambda store, series, window: store.mark_prices(series.symbol, window), _mark_price
-)
-FUNDING_RATES: Final = Kind(
-    Family.FUNDING_RATES, lambda store, series, window: store.funding_rates(series.symbol, window), _funding_rate
-)
+VALUES: Final[Mapping[Family, Callable[[Any], Value]]] = {
+    Family.CANDLES: _candle,
+    Family.TRADES: _trade,
+    Family.AGG_TRADES: _agg_trade,
+    Family.TICKERS: _ticker,
+    Family.MARK_PRICES: _mark_price,
+    Family.FUNDING_RATES: _funding_rate,
+}
 
 
 def completeness(rows: Sequence[MarketRow], timeframe: Timeframe | None) -> float | None:
