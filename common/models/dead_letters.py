@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 EXCERPT_BYTES: Final = 512
+PAYLOAD_BYTES: Final = 1024 * 1024
 DEAD_LETTERS: Final = "dead_letters"  # the dataset that they form
 
 
@@ -40,6 +41,9 @@ class DeadLetter(NamedTuple):
         excerpt: beginning of the payload, as text.
         event_id: id of the event it came in.
         size_bytes: length of the whole payload.
+        attributes: the attributes of a whole event as JSON text, to deliver it once more.
+        payload: the whole of it, at most ``PAYLOAD_BYTES``. Lists of dead letters do without it.
+        destination: the address to which a whole event could not be delivered.
     """
 
     dead_letter_id: str
@@ -53,6 +57,9 @@ class DeadLetter(NamedTuple):
     excerpt: str
     event_id: str | None
     size_bytes: int
+    attributes: str | None = None
+    payload: bytes | None = None
+    destination: str | None = None
 
 
 def dead_letter(

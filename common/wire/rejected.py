@@ -7,7 +7,12 @@ import msgspec
 from common.errors import MalformedEvent
 from common.models.dead_letters import DeadLetter
 
-_Line: Final = msgspec.defstruct("_Line", list(get_type_hints(DeadLetter).items()), gc=False)
+_DEFAULTS: Final = DeadLetter._field_defaults
+_Line: Final = msgspec.defstruct(
+    "_Line",
+    [(name, hint, _DEFAULTS.get(name, msgspec.NODEFAULT)) for name, hint in get_type_hints(DeadLetter).items()],
+    gc=False,
+)
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(_Line).decode
 

@@ -14,7 +14,15 @@ from common.models.dead_letters import DeadLetter
 from common.models.families import Family, Series
 from common.times import to_iso
 from functions.api_health.components import component_states, is_ready
-from functions.api_health.models import DeadLettersAnswer, HealthAnswer, Liveness, Readiness, Service, Summary
+from functions.api_health.models import (
+    DeadLettersAnswer,
+    DeadLetterValue,
+    HealthAnswer,
+    Liveness,
+    Readiness,
+    Service,
+    Summary,
+)
 from functions.api_health.queries import DeadLettersQuery, HealthQuery
 from functions.api_health.resources import Resources
 from functions.api_health.scores import health_of, summary_of
@@ -122,6 +130,5 @@ def _add_dead_letters(api: FastAPI, resources: Resources) -> None:
 
 
 def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
-    value = letter._asdict()
-    value["timestamp"] = to_iso(value.pop("time_ms"))
-    return value
+    value = {"timestamp": to_iso(letter.time_ms), **letter._asdict()}
+    return {name: value[name] for name in DeadLetterValue.model_fields}

@@ -625,6 +625,22 @@ class MarketStoreContract:
 
         using(open_store, scenario)
 
+    def test_a_dead_letter_is_kept_whole_and_listed_without_its_payload(self, open_store: OpenStore) -> None:
+        whole = letter(1)._replace(
+            attributes='{"type":"x"}', payload=b"\x00\xff" * 500_000, destination="http://ingest"
+        )
+        bare = letter(2)
+
+        async def scenario(store: MarketStore) -> None:
+            await store.write([], [whole, bare])
+            assert await store.dead_letter(whole.dead_letter_id) == whole
+            assert await store.dead_letter(bare.dead_letter_id) == bare
+            assert await store.dead_letter("unknown") is None
+            found, _ = await store.dead_letters()
+            assert sorted(found, key=str) == sorted([whole._replace(payload=None), bare], key=str)
+
+        using(open_store, scenario)
+
     def test_dead_letters_are_paged_newest_first(self, open_store: OpenStore) -> None:
         kinds, reasons = ("trade", "kline"), (Reason.NOT_JSON, Reason.INVALID_VALUE)
         letters = [letter(i, kind=kinds[i % 2], reason=reasons[i % 3 == 0], at_ms=i) for i in range(12)]

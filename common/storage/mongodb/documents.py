@@ -316,7 +316,7 @@ def dead_letter_document(letter: DeadLetter, stored_at_ms: int) -> Document:
 
 def dead_letter_of(stored: Stored) -> DeadLetter:
     """Return the dead letter of a document."""
-    fields = {name: stored[name] for name in DeadLetter._fields[2:]}
+    fields: dict[str, Any] = {name: stored.get(name) for name in DeadLetter._fields[2:]}
     fields["reason"] = Reason(fields["reason"])
     return DeadLetter(stored["_id"], instant_ms(stored["timestamp"]), **fields)
 

@@ -93,8 +93,13 @@ class MongoMarketStore(MongoStore):
     async def dead_letters(
         self, *, kind: str | None = None, reason: Reason | None = None, limit: int = 100, offset: int = 0
     ) -> tuple[list[DeadLetter], int]:
-        """Read dead letters, newest first, and count all that match."""
+        """Read dead letters without their payloads, newest first, and count all that match."""
         return await reading.dead_letters(self.connection.collection(DEAD_LETTERS), kind, reason, limit, offset)
+
+    @bounded
+    async def dead_letter(self, dead_letter_id: str) -> DeadLetter | None:
+        """Read one dead letter, whole."""
+        return await reading.dead_letter(self.connection.collection(DEAD_LETTERS), dead_letter_id)
 
     @bounded
     async def delete(self, what: Family | Literal["dead_letters"], before_ms: int, *, limit: int) -> int:

@@ -24,7 +24,13 @@ def time_range(start_ms: int | None, end_ms: int | None, field: str = "timestamp
 
 
 async def documents(
-    collection: Collection, condition: Document, order: Sequence[str], window: Window, field: str = "timestamp"
+    collection: Collection,
+    condition: Document,
+    order: Sequence[str],
+    window: Window,
+    field: str = "timestamp",
+    *,
+    without: Sequence[str] = (),
 ) -> list[Document]:
     """Read the documents of a window.
 
@@ -34,6 +40,7 @@ async def documents(
         order: the fields that order them, ascending.
         window: which of them.
         field: the instant that the window bounds.
+        without: fields that are left out.
     """
     if window.limit == 0:
         return []
@@ -41,6 +48,7 @@ async def documents(
     with faults():
         cursor = collection.find(
             {**condition, **time_range(window.start_ms, window.end_ms, field)},
+            projection=dict.fromkeys(without, False) or None,
             sort=[(name, direction) for name in order],
             skip=window.offset,
             limit=window.limit,
@@ -98,7 +106,14 @@ async def dead_letters(
     filters = {"kind": kind, "reason": None if reason is None else reason.value}
     condition = {field: value for field, value in filters.items() if value is not None}
     newest_first = Window(limit=limit, offset=offset, order="desc")
-    found = await documents(collection, condition, ["timestamp", "_id"], newest_first)
+    found = await documents(collection, condition, ["timestamp", "_id"], newest_first, without=["payload"])
     with faults():
         total = await (collection.count_documents(condition) if condition else collection.estimated_document_count())
     return [dead_letter_of(document) for document in found], total
+
+
+async def dead_letter(collection: Collection, dead_letter_id: str) -> DeadLetter | None:
+    """Read one dead letter, whole."""
+    with faults():
+        found = await collection.find_one({"_id": dead_letter_id})
+    return None if found is None else dead_letter_of(found)

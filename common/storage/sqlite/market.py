@@ -71,10 +71,14 @@ class SqliteMarketStore:
     async def dead_letters(
         self, *, kind: str | None = None, reason: Reason | None = None, limit: int = 100, offset: int = 0
     ) -> tuple[list[DeadLetter], int]:
-        """Read dead letters, newest first, and count all that match."""
+        """Read dead letters without their payloads, newest first, and count all that match."""
         return await self._database.read(
             partial(reading.dead_letters, kind=kind, reason=reason, limit=limit, offset=offset)
         )
+
+    async def dead_letter(self, dead_letter_id: str) -> DeadLetter | None:
+        """Read one dead letter, whole."""
+        return await self._database.read(partial(reading.dead_letter, dead_letter_id=dead_letter_id))
 
     async def delete(self, what: Family | Literal["dead_letters"], before_ms: int, *, limit: int) -> int:
         """Delete at most ``limit`` of the rows older than ``before_ms`` and return how many went."""

@@ -14,6 +14,7 @@ EARLIEST: Final = -(2**63)
 LATEST: Final = 2**63 - 1
 
 _NOTHING: Final = SeriesExtent(0, None, None)
+_LISTED: Final = ", ".join("NULL" if field == "payload" else field for field in DeadLetter._fields)
 
 
 def _select(table: Table, direction: str) -> str:
@@ -119,11 +120,22 @@ def dead_letters(
     given = {column: value for column, value in filters.items() if value is not None}
     condition = f"WHERE {' AND '.join(f'{column} = ?' for column in given)}" if given else ""
     page = connection.execute(
-        f"SELECT * FROM dead_letters {condition} ORDER BY time_ms DESC, dead_letter_id DESC LIMIT ? OFFSET ?",  # noqa: S608 - names of the schema
+        f"SELECT {_LISTED} FROM dead_letters {condition} ORDER BY time_ms DESC, dead_letter_id DESC LIMIT ? OFFSET ?",  # noqa: S608 - names of the schema
         (*given.values(), limit, offset),
     )
-    letters = [DeadLetter._make((*row[:3], Reason(row[3]), *row[4:])) for row in page]
+    letters = [_dead_letter(row) for row in page]
     return letters, _count_dead_letters(connection, condition, tuple(given.values()))
+
+
+def dead_letter(connection: sqlite3.Connection, dead_letter_id: str) -> DeadLetter | None:
+    """Read one dead letter, whole."""
+    found = connection.execute("SELECT * FROM dead_letters WHERE dead_letter_id = ?", (dead_letter_id,)).fetchone()
+    return None if found is None else _dead_letter(found)
+
+
+def _dead_letter(values: tuple[Any, ...]) -> DeadLetter:
+    letter = DeadLetter._make(values)
+    return letter._replace(reason=Reason(letter.reason))
 
 
 def _count_dead_letters(connection: sqlite3.Connection, condition: str, values: tuple[str, ...]) -> int:

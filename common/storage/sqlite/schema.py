@@ -1,6 +1,11 @@
-"""The file of the embedded store beside the families' own tables: dead letters, documents, counts, and its version."""
+"""The format of the embedded file: numbered steps from an empty file, or one of an earlier version, to that of today.
+
+Each step is one transaction and stays as it is once a version with it was used; what changes the format is a further
+step. The tables of the families follow their rows' types and are made where they are missing.
+"""
 
 import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 from common.errors import ConfigurationError
@@ -8,14 +13,11 @@ from common.models.dead_letters import DEAD_LETTERS
 from common.models.families import Family
 from common.storage.sqlite import tables
 
-VERSION: Final = 1
-
 # Counters kept by the transactions that change what they count.
 ANALYTICS_CHANGES: Final = "analytics_changes"
 COUNTERS: Final = (*(family.value for family in Family), DEAD_LETTERS, ANALYTICS_CHANGES)
 
-_TABLES: Final = (
-    *(table.ddl for table in tables.TABLES.values()),
+_FIRST_TABLES: Final = (
     """CREATE TABLE dead_letters (
         dead_letter_id TEXT NOT NULL PRIMARY KEY,
         time_ms INTEGER NOT NULL,
@@ -54,30 +56,53 @@ _TABLES: Final = (
     "CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 )
 
+_REDELIVERY: Final = (
+    "ALTER TABLE dead_letters ADD COLUMN attributes TEXT",
+    "ALTER TABLE dead_letters ADD COLUMN payload BLOB",
+    "ALTER TABLE dead_letters ADD COLUMN destination TEXT",
+)
+
+
+def _statements(statements: tuple[str, ...]) -> Callable[[sqlite3.Connection], None]:
+    def step(connection: sqlite3.Connection) -> None:
+        for statement in statements:
+            connection.execute(statement)
+
+    return step
+
+
+_STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
+    _statements(_FIRST_TABLES),
+    _statements(_REDELIVERY),
+)
+VERSION: Final = len(_STEPS)
+
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Create the tables in a file that has none.
+    """Bring a file to the format of today.
 
     Raises:
         ConfigurationError: the file was written by a newer version of this program.
     """
-    if _is_current(connection):
-        return
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        if _is_current(connection):  # another process was first
-            return
-        for statement in _TABLES:
-            connection.execute(statement)
-        connection.executemany("INSERT INTO counters VALUES (?, 0)", [(name,) for name in COUNTERS])
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+    for number in range(_version(connection), VERSION):
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if _version(connection) == number:  # else another process was faster
+                _STEPS[number](connection)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+    if tables.missing(connection):
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in tables.missing(connection):
+                connection.execute(table.ddl)
+            connection.executemany("INSERT OR IGNORE INTO counters VALUES (?, 0)", [(name,) for name in COUNTERS])
 
 
-def _is_current(connection: sqlite3.Connection) -> bool:
+def _version(connection: sqlite3.Connection) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise ConfigurationError(
-            f"the market store had format {version}, this program knows {VERSION}: use the newer program, "
-            "or choose another PETROSA_DATA_DIR"
+            f"the market store has format {version}, which a newer program wrote, and this one knows format {VERSION} "
+            "at most: start the newer program, or choose another PETROSA_DATA_DIR"
         )
-    return version == VERSION
+    return version
