@@ -18,13 +18,9 @@ from common.analytics.declaration import Metric
 from common.analytics.document import Result, document_of
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
+from common.events.declaration import event_id
 from common.events.envelope import Event
-from common.events.requests import (
-    AnalyticsComputed,
-    AnalyticsRequested,
-    analytics_computed,
-    decode_analytics_requested,
-)
+from common.events.own import AnalyticsComputed, AnalyticsRequested
 from common.host import Context, event_function
 from common.host.event import HttpTarget
 from common.storage.open import open_analytics_store, open_market_store
@@ -101,7 +97,7 @@ class Calculation(Generic[Inputs]):
             MalformedEvent: the data is not JSON.
             InvalidEvent: a field is wrong, or the request is for another metric.
         """
-        request = decode_analytics_requested(event)
+        request = AnalyticsRequested.of(event)
         if request.metric != self.metric.name:
             raise InvalidEvent("metric", self.metric.name, request.metric)
         return request
@@ -176,7 +172,7 @@ def computed_event(document: AnalyticsDocument, request: Event, context: Context
         omitted=omitted,
     )
     source = f"/functions/{context.name}"
-    return analytics_computed(data, source=source, cause=request.id, time_ms=document.computed_at_ms)
+    return data.to_event(source=source, cause=event_id(request.id, "computed"), time_ms=document.computed_at_ms)
 
 
 def told_body(body: Mapping[str, object]) -> tuple[Mapping[str, object], tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from common.analytics.declaration import CONVERGED_BARS, Metric
 from common.analytics.document import Basis
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore

@@ -1,4 +1,4 @@
-"""Names of all event types, in one place; the README's table and the tests of the manifests follow it."""
+"""Types of the events that are not declared in ``common.events.own``, and the names of extension attributes."""
 
 from typing import Final
 
@@ -16,20 +16,10 @@ def market(kind: str) -> str:
 
 
 MARKET_REJECTED: Final = market("rejected")
-MARKET_SESSION: Final = market("session")
 
 PING: Final = "dev.knative.sources.ping"
 SCHEDULE: Final = "schedule"  # extension of a ping: which schedule it is
 MANUAL: Final = "manual"  # extension of a tick that no cron fired, "true"
 
-AUDIT_REQUESTED: Final = f"{PREFIX}audit.requested.v1"
-ANALYTICS_REQUESTED: Final = f"{PREFIX}analytics.requested.v1"
-ANOMALY_REQUESTED: Final = f"{PREFIX}anomaly.requested.v1"
-CATALOG_REQUESTED: Final = f"{PREFIX}catalog.requested.v1"
-RETENTION_REQUESTED: Final = f"{PREFIX}retention.requested.v1"
-
-ANALYTICS_COMPUTED: Final = f"{PREFIX}analytics.computed.v1"
-METRIC: Final = "metric"  # extension of analytics events: which calculator
-TIMEFRAME: Final = "timeframe"  # extension of analytics events: which candles
 COUNT: Final = "count"  # extension of a batch: how many messages it holds
 TRACEPARENT: Final = "traceparent"

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 
 from common.clock import Clock
 from common.events import types
-from common.events.requests import event_id
+from common.events.declaration import event_id
 from common.events.sink import Sink
 from common.settings import Settings
 from common.storage.ports import MetadataStore

@@ -8,15 +8,9 @@ from typing import Final
 from common.analytics.declaration import subjects
 from common.analytics.metrics import METRICS
 from common.errors import ConfigurationError
+from common.events.declaration import EventData
 from common.events.envelope import Event
-from common.events.requests import (
-    AnalyticsRequested,
-    AuditRequested,
-    RetentionRequested,
-    analytics_requested,
-    audit_requested,
-    retention_requested,
-)
+from common.events.own import AnalyticsRequested, AuditRequested, RetentionRequested
 from common.settings import Settings
 from common.times import SECOND_MS
 
@@ -58,7 +52,7 @@ def _audits(settings: Settings, cycle: Cycle) -> Iterator[Event]:
     for timeframe in settings.timeframes:
         for symbol in settings.supported_pairs:
             data = AuditRequested(symbol=symbol, timeframe=timeframe, as_of_ms=cycle.as_of_ms)
-            yield audit_requested(data, source=SOURCE, cause=cycle.cause)
+            yield _event(data, cycle)
 
 
 def _analytics(settings: Settings, cycle: Cycle) -> Iterator[Event]:
@@ -67,11 +61,15 @@ def _analytics(settings: Settings, cycle: Cycle) -> Iterator[Event]:
             data = AnalyticsRequested(
                 metric=name, symbols=subject.symbols, timeframe=subject.timeframe, as_of_ms=cycle.as_of_ms
             )
-            yield analytics_requested(data, source=SOURCE, cause=cycle.cause)
+            yield _event(data, cycle)
 
 
 def _retention(_settings: Settings, cycle: Cycle) -> Iterator[Event]:
-    yield retention_requested(RetentionRequested(as_of_ms=cycle.as_of_ms), source=SOURCE, cause=cycle.cause)
+    yield _event(RetentionRequested(as_of_ms=cycle.as_of_ms), cycle)
+
+
+def _event(data: EventData, cycle: Cycle) -> Event:
+    return data.to_event(source=SOURCE, cause=cycle.cause, time_ms=cycle.as_of_ms)
 
 
 SCHEDULES: Final[Mapping[str, Schedule]] = MappingProxyType(

@@ -5,7 +5,7 @@ from typing import Final
 from common.analytics.calculators.regime_model import REGIME_MODEL
 from common.analytics.declaration import Metric
 from common.analytics.window import BarWindow, History, Missing, load_bars
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import DAY_MS

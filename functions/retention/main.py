@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from common.events import Event
-from common.events.requests import decode_retention_requested
+from common.events.own import RetentionRequested
 from common.host import Context, event_function
 from common.storage.deferred import defer_metadata_store
 from common.storage.open import open_analytics_store, open_market_store
@@ -26,5 +26,5 @@ async def open_resources(context: Context) -> AsyncIterator[Resources]:
 
 @event_function(resources=open_resources)
 async def retention(event: Event, resources: Resources) -> None:
-    decode_retention_requested(event)
+    RetentionRequested.of(event)
     await (await resources.sweeper()).sweep()

@@ -9,7 +9,7 @@ import msgspec
 from common.analytics.declaration import Metric
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.indicators.order_book import LevelText
 from common.models.families import Family, Series
 from common.models.rows import DepthRow

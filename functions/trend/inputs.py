@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from common.analytics.declaration import BENCHMARK, Metric
 from common.analytics.window import History, Missing, load_history
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore

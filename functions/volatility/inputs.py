@@ -5,7 +5,7 @@ from typing import Final
 
 from common.analytics.declaration import Metric
 from common.analytics.window import History, Missing, load_history
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.indicators.forecast import HISTORY_DAYS
 from common.models.families import Family, Series
 from common.storage.columns import CandleColumns

@@ -21,7 +21,7 @@ from common.analytics.declaration import BENCHMARK, subjects
 from common.analytics.function import Calculation, Surroundings, open_surroundings
 from common.analytics.metrics import METRICS
 from common.clock import FixedClock
-from common.events.requests import AnalyticsRequested, analytics_requested
+from common.events.own import AnalyticsRequested
 from common.events.sink import Sink
 from common.host import Context
 from common.settings import Settings
@@ -121,11 +121,9 @@ async def _seconds(
     """Carry out all requests of one metric, from the event to the stored documents."""
     name = calculation.metric.name
     events = [
-        analytics_requested(
-            AnalyticsRequested(metric=name, symbols=subject.symbols, timeframe=subject.timeframe, as_of_ms=as_of_ms),
-            source="/bench",
-            cause="bench",
-        )
+        AnalyticsRequested(
+            metric=name, symbols=subject.symbols, timeframe=subject.timeframe, as_of_ms=as_of_ms
+        ).to_event(source="/bench", cause="bench", time_ms=as_of_ms)
         for subject in subjects(calculation.metric, symbols, TIMEFRAMES)
     ]
     started = time.perf_counter()

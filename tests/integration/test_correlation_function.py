@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from common.events import from_http, to_http
-from common.events.requests import AnalyticsRequested, analytics_requested, decode_analytics_computed
+from common.events.own import AnalyticsComputed, AnalyticsRequested
 from common.host.app import create_app
 from common.models.families import Family
 from common.models.rows import CandleRow
@@ -54,7 +54,7 @@ def computed(
 ) -> tuple[Answers, dict[str, AnalyticsDocument]]:
     """Store the rows of each stage and ask after each; return the answers and the documents of the last."""
     data = AnalyticsRequested(metric="correlation", symbols=symbols, timeframe=H1, as_of_ms=as_of_ms)
-    headers, body = to_http(analytics_requested(data, source="/test", cause="test/1"))
+    headers, body = to_http(data.to_event(source="/test", cause="test/1", time_ms=as_of_ms))
 
     async def run() -> tuple[Answers, dict[str, AnalyticsDocument]]:
         answers = Answers()
@@ -63,11 +63,7 @@ def computed(
             for rows in stages:
                 await put(market, Family.CANDLES, rows)
                 response = await client.post("/", headers=headers, content=body)
-                told = (
-                    decode_analytics_computed(from_http(response.headers, response.content))
-                    if response.content
-                    else None
-                )
+                told = AnalyticsComputed.of(from_http(response.headers, response.content)) if response.content else None
                 answers.append((response.status_code, told.symbol if told else None))
         names = [*((pair, "correlation") for pair in symbols), ("MARKET", "correlation_matrix")]
         found = {name: await analytics.documents(name, metric, H1, Window(limit=10)) for name, metric in names}
@@ -85,7 +81,7 @@ def test_one_event_makes_a_document_for_each_pair_and_one_of_the_market(
     answers, documents = computed(settings, rows)
     assert answers == [(200, "BTCUSDT")]
     assert set(documents) == {*PAIRS, "MARKET"}
-    told = [decode_analytics_computed(event) for event in sink.taken]
+    told = [AnalyticsComputed.of(event) for event in sink.taken]
     assert [(one.symbol, one.metric) for one in told] == [
         *(("ETHUSDT", "correlation"), ("SOLUSDT", "correlation"), ("MARKET", "correlation_matrix"))
     ]

@@ -12,13 +12,7 @@ import httpx
 import pytest
 
 from common.events import Event, from_http, to_http, types
-from common.events.requests import (
-    AnalyticsRequested,
-    RetentionRequested,
-    analytics_requested,
-    decode_analytics_computed,
-    retention_requested,
-)
+from common.events.own import AnalyticsComputed, AnalyticsRequested, RetentionRequested
 from common.host.app import create_app
 from common.models.dead_letters import Reason, dead_letter
 from common.models.families import Family, Series
@@ -100,7 +94,7 @@ async def stored(settings: Settings, metric: str, timeframe: Timeframe | None = 
 
 def asking(metric: str, as_of_ms: int = AS_OF, timeframe: Timeframe | None = H1) -> Event:
     data = AnalyticsRequested(metric=metric, symbols=("BTCUSDT",), timeframe=timeframe, as_of_ms=as_of_ms)
-    return analytics_requested(data, source="/test", cause="test/1")
+    return data.to_event(source="/test", cause="test/1", time_ms=as_of_ms)
 
 
 @pytest.mark.parametrize("metric", OF_CANDLES)
@@ -117,8 +111,8 @@ def test_a_calculator_stores_its_document_and_tells_of_it(
     assert response.status_code == 200
     (document,) = documents
     reply = from_http(response.headers, response.content)
-    told = decode_analytics_computed(reply)
-    assert (reply.type, reply.source, reply.subject) == (types.ANALYTICS_COMPUTED, f"/functions/{metric}", "BTCUSDT")
+    told = AnalyticsComputed.of(reply)
+    assert (reply.type, reply.source, reply.subject) == (AnalyticsComputed.TYPE, f"/functions/{metric}", "BTCUSDT")
     assert reply.extension("metric") == metric
     assert told.document == document.body
     body = document.body
@@ -251,7 +245,7 @@ def test_retention_deletes_what_is_old_in_every_store(settings: Settings) -> Non
         for age in (DAY_MS, 31 * DAY_MS)
     ]
     document = AnalyticsDocument("BTCUSDT", "volume", "1h", AS_OF - 3 * DAY_MS, AS_OF - 3 * DAY_MS, {})
-    event = retention_requested(RetentionRequested(as_of_ms=AS_OF), source="/test", cause="retention/1")
+    event = RetentionRequested(as_of_ms=AS_OF).to_event(source="/test", cause="retention/1", time_ms=AS_OF)
     short = settings.model_copy(update={"petrosa_retention_analytics": "2d"})
 
     async def run() -> tuple[int, int, int, int]:
@@ -274,7 +268,7 @@ def test_retention_deletes_what_is_old_in_every_store(settings: Settings) -> Non
 
 def test_dead_letters_are_kept_once_and_can_be_read(settings: Settings) -> None:
     undelivered = Event(
-        type=types.ANALYTICS_REQUESTED, source="/p", id="1", data=b"{}", extensions={"knativeerrorcode": "422"}
+        type=AnalyticsRequested.TYPE, source="/p", id="1", data=b"{}", extensions={"knativeerrorcode": "422"}
     )
     rejected = dead_letter(b"?", time_ms=AS_OF, kind="unknown", reason=Reason.NOT_JSON, detail="x", origin="bridge")
     batch = Event(type=types.MARKET_REJECTED, source="/b", id="2", data=encode_rejected(rejected) + b"\n{broken")

@@ -9,7 +9,7 @@ from common.analytics.document import Result, document_of
 from common.analytics.function import Calculation
 from common.analytics.metrics import METRICS
 from common.analytics.window import Missing
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.models.families import Series
 from common.models.rows import DepthRow
 from common.storage.columns import CandleColumns

@@ -12,7 +12,7 @@ from common.analytics.declaration import Scope
 from common.analytics.document import encoded
 from common.analytics.metrics import METRICS
 from common.analytics.window import Missing
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.models.families import Family
 from common.models.rows import CandleRow, DepthRow, Origin
 from common.storage.ports import MarketStore

@@ -11,7 +11,7 @@ from common.analytics.document import Basis, Result, document_of
 from common.analytics.function import MAX_TOLD_BYTES, computed_event, told_body
 from common.clock import FixedClock
 from common.events import Event, to_http
-from common.events.requests import decode_analytics_computed
+from common.events.own import AnalyticsComputed
 from common.events.sink import Sink
 from common.host import Context
 from common.settings import Settings
@@ -49,7 +49,7 @@ def told_of(document: AnalyticsDocument) -> tuple[Event, int]:
 def test_a_document_of_usual_size_is_told_whole(pairs: int) -> None:
     document = market_document(pairs)
     event, size = told_of(document)
-    told = decode_analytics_computed(event)
+    told = AnalyticsComputed.of(event)
     assert told.document == document.body
     assert told.omitted == ()
     assert size < CARRIED_EVERYWHERE
@@ -60,7 +60,7 @@ def test_the_event_of_a_large_matrix_names_it_and_tells_the_rest(pairs: int) -> 
     document = market_document(pairs)
     event, size = told_of(document)
     assert size < CARRIED_EVERYWHERE
-    told = decode_analytics_computed(event)
+    told = AnalyticsComputed.of(event)
     assert (told.symbol, told.metric, told.timeframe, told.as_of_ms) == (MARKET, CORRELATION_MATRIX.name, "1h", AS_OF)
     assert told.omitted == ("matrix",)
     assert told.document == {name: value for name, value in document.body.items() if name != "matrix"}

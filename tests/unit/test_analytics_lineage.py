@@ -11,7 +11,7 @@ from common.analytics.calculators.trend import TREND
 from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.declaration import MARKET, Metric, Scope, collection_name
 from common.analytics.metrics import METRICS
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.models.families import Family, Series
 from common.models.rows import CandleRow, DepthRow, Origin
 from common.storage.columns import CandleColumns

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from common.clock import FixedClock
 from common.errors import StoreUnavailable
 from common.events import Event, types
+from common.events.own import AnalyticsRequested
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.wire.rejected import encode_rejected
 from functions.dead_letter.archive import Archive, letters_of
@@ -33,7 +34,7 @@ def undelivered(code: str | None = "422", answer: str | None = None, **changes: 
         "knativeerrordata": answer,
     }
     event = Event(
-        type=types.ANALYTICS_REQUESTED,
+        type=AnalyticsRequested.TYPE,
         source="/functions/planner",
         id="analytics/x",
         subject="BTCUSDT",
@@ -54,7 +55,7 @@ def test_a_refused_event_says_who_refused_it_why_and_which_field() -> None:
     assert letter.reason is Reason.REFUSED
     assert letter.detail == "volume.petrosa-apps.svc.cluster.local answered 422: timeframe: expected 1h, was '7h'"
     assert letter.field == "timeframe"
-    assert (letter.kind, letter.symbol, letter.origin) == (types.ANALYTICS_REQUESTED, "BTCUSDT", "broker")
+    assert (letter.kind, letter.symbol, letter.origin) == (AnalyticsRequested.TYPE, "BTCUSDT", "broker")
     assert (letter.event_id, letter.excerpt, letter.time_ms) == ("analytics/x", '{"metric":"volume"}', NOW)
 
 

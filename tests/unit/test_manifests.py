@@ -14,15 +14,17 @@ import pytest
 import yaml
 
 from common.events import types
+from common.events.own import own_events
 from common.events.types import MARKET_KINDS, market
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(os.environ.get("PETROSA_KNATIVE_SCHEMAS", ROOT.parent / "shared" / "knative"))
 EVENT_TYPES = {
     *map(market, MARKET_KINDS),
-    *(value for name, value in vars(types).items() if name.isupper() and str(value).startswith(types.PREFIX)),
+    *(event.TYPE for event in own_events()),
+    types.MARKET_REJECTED,
     types.PING,
-} - {types.PREFIX}
+}
 RETRIES, DELAY_S = 200, 0.5
 DELIVERY = {"retry": RETRIES, "backoffPolicy": "linear", "backoffDelay": f"PT{DELAY_S}S", "timeout": "PT60S"}
 DEAD_LETTER = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "dead-letter"}}

@@ -14,11 +14,7 @@ from hypothesis import strategies as st
 from common.clock import FixedClock
 from common.errors import ConfigurationError, InvalidEvent, SinkUnavailable, StoreUnavailable
 from common.events import Event, types
-from common.events.requests import (
-    decode_analytics_requested,
-    decode_audit_requested,
-    decode_retention_requested,
-)
+from common.events.own import AnalyticsRequested, AuditRequested, RetentionRequested
 from common.events.sink import Sink, SinkAnswer
 from common.events.statuses import Outcome
 from common.settings import Settings
@@ -106,7 +102,7 @@ class System:
 def test_analytics_asks_each_calculator_for_each_pair_and_timeframe() -> None:
     system = System()
     assert system.tick(ping()) == 8
-    requests = [decode_analytics_requested(event) for event in system.sink.events]
+    requests = [AnalyticsRequested.of(event) for event in system.sink.events]
     assert {(one.metric, one.symbol, one.timeframe) for one in requests} == {
         (metric, symbol, timeframe)
         for metric in ("volatility", "volume")
@@ -116,14 +112,14 @@ def test_analytics_asks_each_calculator_for_each_pair_and_timeframe() -> None:
     assert {one.as_of_ms for one in requests} == {NOON}
     event = next(event for event in system.sink.events if event.id.endswith("volume/ETHUSDT/1d"))
     assert event.id == f"analytics/{to_iso(NOON)}/volume/ETHUSDT/1d"
-    assert (event.type, event.subject, event.time_ms) == (types.ANALYTICS_REQUESTED, "ETHUSDT", NOON)
+    assert (event.type, event.subject, event.time_ms) == (AnalyticsRequested.TYPE, "ETHUSDT", NOON)
     assert event.extensions == {"metric": "volume", "timeframe": "1d"}
 
 
 def test_metrics_of_books_and_of_the_whole_market_are_asked_for_once() -> None:
     system = System(SMALL.model_copy(update={"analytics_metrics": ("spread", "correlation")}))
     system.tick(ping())
-    requests = [decode_analytics_requested(event) for event in system.sink.events]
+    requests = [AnalyticsRequested.of(event) for event in system.sink.events]
     assert [(one.metric, one.symbols, one.timeframe) for one in requests] == [
         ("spread", ("BTCUSDT",), None),
         ("spread", ("ETHUSDT",), None),
@@ -136,9 +132,9 @@ def test_metrics_of_books_and_of_the_whole_market_are_asked_for_once() -> None:
 def test_audit_asks_for_every_stored_timeframe() -> None:
     system = System()
     assert system.tick(ping("audit")) == 12
-    requests = [decode_audit_requested(event) for event in system.sink.events]
+    requests = [AuditRequested.of(event) for event in system.sink.events]
     assert {one.timeframe for one in requests} == set(SMALL.timeframes)
-    assert {event.type for event in system.sink.events} == {types.AUDIT_REQUESTED}
+    assert {event.type for event in system.sink.events} == {AuditRequested.TYPE}
 
 
 def test_retention_is_asked_for_once_an_hour() -> None:
@@ -146,7 +142,7 @@ def test_retention_is_asked_for_once_an_hour() -> None:
     for _ in range(5):
         system.tick(ping("retention"))
         system.clock.advance(10 * MINUTE_MS)
-    assert [decode_retention_requested(event).as_of_ms for event in system.sink.events] == [NOON]
+    assert [RetentionRequested.of(event).as_of_ms for event in system.sink.events] == [NOON]
 
 
 def test_a_doubled_tick_plans_nothing_new() -> None:
@@ -160,7 +156,7 @@ def test_slots_of_a_long_pause_are_made_up_for_up_to_the_limit(caplog: pytest.Lo
     system.clock.advance(10 * QUARTER)
     with caplog.at_level(logging.WARNING):
         assert system.tick(ping()) == 3 * 8
-    slots = sorted({decode_analytics_requested(event).as_of_ms for event in system.sink.events})
+    slots = sorted({AnalyticsRequested.of(event).as_of_ms for event in system.sink.events})
     assert slots == [NOON, NOON + 8 * QUARTER, NOON + 9 * QUARTER, NOON + 10 * QUARTER]
     assert [record.__dict__["count"] for record in caplog.records if "skipped" in record.message] == [7]
 
@@ -171,7 +167,7 @@ def test_a_tick_by_hand_plans_the_present_and_leaves_the_watermark_alone() -> No
     before = dict(system.watermarks.values)
     assert system.tick(ping(manual=True, event_id="by-hand")) == 8
     by_hand = system.sink.events[8:]
-    assert {decode_analytics_requested(event).as_of_ms for event in by_hand} == {NOON + 3_000}
+    assert {AnalyticsRequested.of(event).as_of_ms for event in by_hand} == {NOON + 3_000}
     assert all(event.id.startswith("analytics/manual/by-hand/") for event in by_hand)
     assert system.watermarks.values == before
     system.tick(ping(manual=True, event_id="by-hand"))

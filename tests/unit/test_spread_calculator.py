@@ -19,7 +19,7 @@ from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.document import Result
 from common.analytics.window import Missing
 from common.errors import InvalidEvent
-from common.events.requests import AnalyticsRequested
+from common.events.own import AnalyticsRequested
 from common.models.families import Family
 from common.models.rows import CandleRow, DepthRow
 from common.storage.columns import CandleColumns
