@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     bridge_batch_ms: int = Field(default=50, ge=1)
     bridge_batches_in_flight: int = Field(default=12, ge=1)
     bridge_health_url: str = "http://127.0.0.1:8081"
+    broker_stream_max_age: str = "7d"
+    broker_stream_max_bytes: int = Field(default=1024**3, ge=1024**2)
 
     # Stores
     petrosa_data_dir: Path = Path(".petrosa/default")

@@ -8,7 +8,6 @@ from common.errors import ConfigurationError
 from infra.local.broker.message import Message
 from infra.local.broker.plan import BrokerPlan, read_plan, write_plan
 from infra.local.broker.routes import WAITING_EVENTS, Route, routes_of
-from infra.local.broker.store import StoredEvent
 from infra.local.manifests.load import load_manifests
 from tests.support.local_broker import write_manifests
 
@@ -41,7 +40,7 @@ def test_a_dead_letter_sink_that_does_not_run_is_refused(tmp_path: Path) -> None
 
 def test_a_route_is_full_after_so_many_events_and_free_again_after_one_less(tmp_path: Path) -> None:
     (route,) = routes(tmp_path, "letters", ingest="http://127.0.0.1:1", letters="http://127.0.0.1:2")
-    event = StoredEvent("ingest", Message((), b""), 1, None)
+    event = Message((), b"")
     for _ in range(WAITING_EVENTS):
         assert not route.is_full
         route.add(event)

@@ -35,12 +35,7 @@ async def serve(plan: BrokerPlan, manifests: Manifests, settings: Settings, cloc
         ConfigurationError: a Trigger names a dead-letter sink that does not run.
     """
     routes = routes_of(manifests, plan)
-    store = EventStore(
-        settings.nats_url,
-        namespace=plan.namespace,
-        broker=plan.broker,
-        connect_timeout_s=settings.nats_connect_timeout,
-    )
+    store = EventStore(settings, namespace=plan.namespace, broker=plan.broker)
     broker = Broker(store, Poster(plan.namespace), clock, routes, plan.ingress_url)
     running = [asyncio.create_task(broker.run())]
     if plan.cron:

@@ -1,5 +1,7 @@
 """The broker's HTTP side: events in at ``/<namespace>/<broker>``, and what the platform asks of a process."""
 
+import re
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.responses import Response
@@ -15,6 +17,8 @@ from infra.local.broker.message import read_message, too_large
 _ALLOWED: Final = {"allow": "POST, OPTIONS"}
 # Of a body that is too large so much is read and thrown away, so that the sender can read the answer.
 _DISCARDED_BYTES: Final = 64 * 1024 * 1024
+# How long a sender is willing to wait for the delivery (RFC 7240 §4.3), in seconds.
+_WAIT: Final = re.compile(rb"(?:^|[,; ])wait=(\d{1,2})(?:$|[,; ])")
 
 
 class Ingress:
@@ -60,7 +64,7 @@ class Ingress:
         try:
             message = read_message(scope["headers"], await self._body(receive))
             event_type = message.attributes["type"]
-            await self._broker.accept(message)
+            await self._broker.accept(message, wait_s=_wait_s(scope["headers"]))
         except PetrosaError as error:
             return event_answer(error), event_type
         return Response(status_code=202), event_type
@@ -79,3 +83,11 @@ class Ingress:
         if size > limit:
             raise too_large(limit)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _wait_s(headers: Iterable[tuple[bytes, bytes]]) -> float:
+    """Return how long the sender waits for the delivery: 0 without ``Prefer: wait=…``."""
+    for name, value in headers:
+        if name == b"prefer" and (found := _WAIT.search(value)) is not None:
+            return float(found[1])
+    return 0.0

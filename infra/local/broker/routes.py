@@ -7,8 +7,8 @@ from typing import Final
 
 from common.errors import ConfigurationError
 from infra.local.broker import metrics
+from infra.local.broker.message import Message
 from infra.local.broker.plan import BrokerPlan
-from infra.local.broker.store import StoredEvent
 from infra.local.manifests.model import Destination, Manifests, Trigger
 
 log = logging.getLogger(__name__)
@@ -50,13 +50,13 @@ class Route:
         """Tell whether no more may wait."""
         return self._bytes >= WAITING_BYTES or self._events >= WAITING_EVENTS
 
-    def add(self, event: StoredEvent) -> None:
+    def add(self, message: Message) -> None:
         """Count an event that waits."""
-        self._count(1, len(event.message.body))
+        self._count(1, len(message.body))
 
-    def remove(self, event: StoredEvent) -> None:
+    def remove(self, message: Message) -> None:
         """Count an event that waits no longer."""
-        self._count(-1, -len(event.message.body))
+        self._count(-1, -len(message.body))
 
     def _count(self, events: int, size: int) -> None:
         self._events += events

@@ -1,11 +1,14 @@
 """The broker's memory: one JetStream stream that holds every event which is not delivered yet, a copy for each Trigger.
 
-An event is in the stream before its sender gets an answer, and leaves it when its subscriber or its dead-letter sink
-took it. What a broker that died had not delivered is read back by the next one.
+An event leaves the stream when its subscriber or its dead-letter sink took it. What a broker that died had not
+delivered is read back by the next one. The stream is bounded: before it is full new events are refused, and none that
+was taken is ever given up for another. Its limit of age clears away what no broker delivers any more; an event that is
+still tried is written anew before it is that old.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +19,13 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.api import DiscardPolicy, PubAck, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
 from common.errors import TemporaryError
+from common.settings import Settings, duration_ms
+from infra.local.broker import metrics
 from infra.local.broker.message import Message, too_large
 
 log = logging.getLogger(__name__)
@@ -33,8 +38,15 @@ _RECONNECT_S: Final = 1
 # What may be deleted at once; the server refuses requests when too many wait.
 _DELETES_AT_ONCE: Final = 64
 _NAME_IN_USE: Final = 10058
+_DUPLICATE_WINDOW_S: Final = 120.0  # the server's own; it must not be longer than the largest age
 _NO_MESSAGE: Final = "no message found"
 _FAULTS: Final = (NatsError, JetStreamError, TimeoutError, OSError)
+# New events are refused above this share of the stream; the rest is for replies, and for what is written anew.
+NEW_FILL: Final = 0.9
+# What the server adds to an event in its file.
+_RECORD_BYTES: Final = 30
+# An event that is still tried at this share of the largest age is written anew.
+_RENEWED_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +58,16 @@ class StoredEvent:
         message: the event.
         sequence: its place in the stream.
         stream_created: which stream that is; one that is made anew counts from the beginning.
+        size: bytes that it takes there.
+        kept_s: when it was written, in seconds since 1970.
     """
 
     trigger: str
     message: Message
     sequence: int
     stream_created: datetime | None
+    size: int
+    kept_s: float
 
 
 class EventStore:
@@ -61,10 +77,12 @@ class EventStore:
         is_in_doubt: set when an event may be in the stream although its sender was told otherwise.
     """
 
-    def __init__(self, url: str, *, namespace: str, broker: str, connect_timeout_s: float) -> None:
-        self._url = url
+    def __init__(self, settings: Settings, *, namespace: str, broker: str) -> None:
+        self._settings = settings
         self._prefix = f"{_SUBJECTS}.{namespace}.{broker}."
-        self._connect_timeout_s = connect_timeout_s
+        self._max_bytes = settings.broker_stream_max_bytes
+        self._max_age_s = duration_ms(settings.broker_stream_max_age) / 1000
+        self._bytes = 0
         self._client = Client()
         self._jetstream = JetStreamContext(self._client, timeout=_REQUEST_TIMEOUT_S)
         self._created: datetime | None = None
@@ -87,9 +105,9 @@ class EventStore:
     async def open(self) -> None:
         """Connect, for as long as it takes, and create the stream when it is missing."""
         await self._client.connect(
-            self._url,
+            self._settings.nats_url,
             name="petrosa-broker",
-            connect_timeout=int(self._connect_timeout_s),
+            connect_timeout=int(self._settings.nats_connect_timeout),
             max_reconnect_attempts=-1,
             reconnect_time_wait=_RECONNECT_S,
             error_cb=_log_error,
@@ -97,30 +115,56 @@ class EventStore:
         )
         await self._prepare()
 
-    async def keep(self, trigger: str, message: Message) -> StoredEvent:
+    async def keep(self, trigger: str, message: Message, *, fill: float = NEW_FILL) -> StoredEvent:
         """Write an event to the stream and return it with its place there.
+
+        Args:
+            trigger: name of the Trigger.
+            message: the event.
+            fill: how full the stream may become, as a share of its limit.
 
         Raises:
             PayloadTooLarge: it is larger than the server takes.
-            TemporaryError: the server did not take it.
+            TemporaryError: the stream is full, or the server did not take the event.
         """
         if not self.is_connected:
             raise TemporaryError("the broker's NATS server is away", retry_after_s=1)
-        payload = msgspec.msgpack.encode(message)
+        subject, payload = self._prefix + trigger, msgspec.msgpack.encode(message)
+        size = _size(subject, payload)
+        await self._require_room(size, fill)
+        ack = await self._write(subject, payload)
+        self._count(size)
+        return StoredEvent(trigger, message, ack.seq, self._created, size, time.time())
+
+    async def renewed(self, event: StoredEvent) -> StoredEvent:
+        """Return an event that is not about to be cleared away for its age: itself, or written anew.
+
+        Raises:
+            TemporaryError: it is old, and the server does not take it now.
+        """
+        if time.time() - event.kept_s < self._max_age_s * _RENEWED_SHARE:
+            return event
+        anew = await self.keep(event.trigger, event.message, fill=1.0)
+        self.forget(event)
+        return anew
+
+    async def _write(self, subject: str, payload: bytes) -> PubAck:
         settled = asyncio.get_running_loop().create_future()
         self._unsettled.add(settled)
         try:
-            ack = await self._jetstream.publish(self._prefix + trigger, payload)
+            ack = await self._jetstream.publish(subject, payload)
             self._held.add(ack.seq)
         except MaxPayloadError as error:
             raise too_large(self.max_payload) from error
+        except APIError as error:
+            raise TemporaryError(f"the event could not be kept: {error.description}", retry_after_s=1) from error
         except _FAULTS as error:
             self.is_in_doubt.set()
             raise TemporaryError(f"the event could not be kept: {type(error).__name__}", retry_after_s=1) from error
         finally:
             self._unsettled.discard(settled)
             settled.set_result(None)
-        return StoredEvent(trigger, message, ack.seq, self._created)
+        return ack
 
     def forget(self, event: StoredEvent) -> None:
         """Remove an event from the stream; goes on in the background until the server has done it."""
@@ -140,7 +184,7 @@ class EventStore:
         try:
             await self._jetstream.stream_info(STREAM)  # once it answers, it has received all that was sent before
             await asyncio.sleep(settle_s)
-            last = (await self._jetstream.stream_info(STREAM)).state.last_seq
+            last = (await self._recounted()).state.last_seq
             if self._unsettled:  # whose events may be among these, but are not held yet
                 await asyncio.wait(set(self._unsettled))
             sequence = 0
@@ -166,7 +210,8 @@ class EventStore:
     async def _prepare(self) -> None:
         while True:
             try:
-                created = (await self._ensure_stream()).created
+                await self._ensure_stream()
+                created = (await self._recounted()).created
             except _FAULTS as error:
                 log.warning("the stream cannot be prepared yet", extra={"stream": STREAM, "error": str(error)})
                 await asyncio.sleep(_RETRY_S)
@@ -176,21 +221,46 @@ class EventStore:
                 self._created = created
             return
 
-    async def _ensure_stream(self) -> StreamInfo:
+    async def _require_room(self, size: int, fill: float) -> None:
+        """Raise unless so many bytes fit; the server is asked before anything is refused."""
+        if self._bytes + size <= fill * self._max_bytes:
+            return
+        try:
+            await self._recounted()
+        except _FAULTS as error:
+            raise TemporaryError(f"the stream cannot be read: {type(error).__name__}", retry_after_s=1) from error
+        if self._bytes + size > fill * self._max_bytes:
+            raise TemporaryError("the broker's stream is full: its subscribers are away or slow", retry_after_s=1)
+
+    async def _recounted(self) -> StreamInfo:
+        info = await self._jetstream.stream_info(STREAM)
+        self._count(info.state.bytes - self._bytes)
+        return info
+
+    def _count(self, size: int) -> None:
+        self._bytes = max(0, self._bytes + size)
+        metrics.stored(STREAM, self._bytes, self._max_bytes)
+
+    async def _ensure_stream(self) -> None:
         config = StreamConfig(
             name=STREAM,
             subjects=[f"{_SUBJECTS}.>"],
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
             discard=DiscardPolicy.NEW,
+            max_bytes=self._max_bytes,
+            max_age=self._max_age_s,
+            duplicate_window=min(_DUPLICATE_WINDOW_S, self._max_age_s),
             allow_direct=True,
         )
         try:
-            return await self._jetstream.add_stream(config)
+            await self._jetstream.add_stream(config)
         except APIError as error:
             if error.err_code != _NAME_IN_USE:
                 raise
-            return await self._jetstream.update_stream(config)
+            # The server would drop what is above a lowered limit at once; here it only takes nothing new.
+            held = (await self._jetstream.stream_info(STREAM)).state.bytes
+            await self._jetstream.update_stream(config.evolve(max_bytes=max(self._max_bytes, held)))
 
     async def _next(self, sequence: int) -> StoredEvent | None:
         """Return the first event at or after a place in the stream."""
@@ -208,7 +278,15 @@ class EventStore:
                 log.exception("an event in the stream cannot be read", extra={"sequence": sequence})
                 sequence += 1
                 continue
-            return StoredEvent((found.subject or "").removeprefix(self._prefix), message, sequence, self._created)
+            subject, kept = found.subject or "", found.time
+            return StoredEvent(
+                trigger=subject.removeprefix(self._prefix),
+                message=message,
+                sequence=sequence,
+                stream_created=self._created,
+                size=_size(subject, found.data or b""),
+                kept_s=kept.timestamp() if kept else 0.0,
+            )
 
     async def _delete(self, event: StoredEvent) -> None:
         request = msgspec.json.encode({"seq": event.sequence, "no_erase": True})
@@ -220,10 +298,15 @@ class EventStore:
                     )
                     if _is_deleted(answer.data):
                         self._held.discard(event.sequence)
+                        self._count(-event.size)
                         return
                 except _FAULTS:
                     pass  # deleting again, or what is gone already, does no harm
                 await asyncio.sleep(_RETRY_S)
+
+
+def _size(subject: str, payload: bytes) -> int:
+    return len(subject) + len(payload) + _RECORD_BYTES
 
 
 class _ApiError(msgspec.Struct, frozen=True):
