@@ -87,7 +87,10 @@ def test_a_killed_broker_delivers_after_its_restart_what_it_had_taken(
         assert len(sinks.received("slow")) == before, "what was delivered came again"
 
 
-def test_kills_at_any_moment_lose_nothing_that_was_taken(tmp_path: Path, nats: NatsServer, sinks: Subscribers) -> None:
+@pytest.mark.parametrize("prefer", ["return=minimal", "wait=1"])
+def test_kills_at_any_moment_lose_nothing_that_was_taken(
+    tmp_path: Path, nats: NatsServer, sinks: Subscribers, prefer: str
+) -> None:
     taken: list[str] = []
 
     def send(broker: LocalBroker, prefix: str, ended: threading.Event) -> None:
@@ -97,7 +100,8 @@ def test_kills_at_any_moment_lose_nothing_that_was_taken(tmp_path: Path, nats: N
                     return
                 identity = f"{prefix}-{number}"
                 with contextlib.suppress(httpx.TransportError):
-                    if client.post(broker.url, headers={**HEADERS, "ce-id": identity}).status_code == 202:
+                    headers = {**HEADERS, "ce-id": identity, "prefer": prefer}
+                    if client.post(broker.url, headers=headers).status_code == 202:
                         taken.append(identity)
 
     with local_broker(tmp_path, nats.url, {"any": taking(sinks.url("any"))}) as broker:

@@ -80,14 +80,20 @@ class LocalBroker:
     """One broker process; its port and its manifests survive ``kill`` and ``start``."""
 
     def __init__(
-        self, folder: Path, nats_url: str, *, addresses: Mapping[str, str] | None = None, cron: bool = False
+        self,
+        folder: Path,
+        nats_url: str,
+        *,
+        addresses: Mapping[str, str] | None = None,
+        cron: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.base}/{NAMESPACE}/default"
         self.log = folder / "broker.log"
         self._plan = folder / "plan.json"
-        self._environment = {**os.environ, "NATS_URL": nats_url}
+        self._environment = {**os.environ, "NATS_URL": nats_url, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
         plan = BrokerPlan(NAMESPACE, "default", self.port, str(folder), dict(addresses or {}), cron=cron)
@@ -165,6 +171,7 @@ def local_broker(
     delivery: Spec | None = None,
     services: Mapping[str, int] | None = None,
     addresses: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
     start: bool = True,
 ) -> Iterator[LocalBroker]:
     """Run a broker for the length of a ``with`` block.
@@ -176,10 +183,11 @@ def local_broker(
         delivery: of the Broker.
         services: name of each event function → its concurrency.
         addresses: name of each Service that runs → its URL.
+        environment: settings of the broker.
         start: whether to start it at once; otherwise the test calls ``start``.
     """
     write_manifests(folder, triggers, delivery=delivery, services=services)
-    process = LocalBroker(folder, nats_url, addresses=addresses)
+    process = LocalBroker(folder, nats_url, addresses=addresses, environment=environment)
     try:
         if start:
             process.start()
