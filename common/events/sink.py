@@ -41,6 +41,8 @@ class Sink:
         connections: how many are kept, and used at once.
         overrides: extension attributes that every event gets.
         authorities: certificates in PEM that an https sink is checked against; the usual ones without it.
+        delivery_wait_s: how long the sink may wait for the delivery of an event before it answers; one that was
+            delivered need not be kept. A sink that does not know such a wish answers as always.
 
     Raises:
         ConfigurationError: the URL or the certificates cannot be used.
@@ -54,11 +56,13 @@ class Sink:
         connections: int = CONNECTIONS,
         overrides: Mapping[str, str] | None = None,
         authorities: str | None = None,
+        delivery_wait_s: int = 0,
     ) -> None:
         self._url = _checked(url) if url else None
         self._timeout_s = timeout_s
         self._connections = connections
         self._overrides = overrides or {}
+        self._wishes = {"prefer": f"wait={delivery_wait_s}"} if delivery_wait_s else {}
         self._trust = _trusting(authorities) if authorities else None
         self._pool: httpcore.AsyncConnectionPool | None = None
 
@@ -92,7 +96,7 @@ class Sink:
         if self._overrides:
             event = replace(event, extensions={**event.extensions, **self._overrides})
         headers, body = to_http(event)
-        return await self._answer(self._url, list(headers.items()), body)
+        return await self._answer(self._url, [*headers.items(), *self._wishes.items()], body)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -139,7 +143,7 @@ class Sink:
         )
 
 
-def sink_of(settings: Settings, *, connections: int = CONNECTIONS) -> Sink:
+def sink_of(settings: Settings, *, connections: int = CONNECTIONS, delivery_wait_s: int = 0) -> Sink:
     """Return the sink that the platform chose.
 
     Raises:
@@ -151,6 +155,7 @@ def sink_of(settings: Settings, *, connections: int = CONNECTIONS) -> Sink:
         connections=connections,
         overrides=overrides_of(settings.k_ce_overrides),
         authorities=settings.k_ca_certs,
+        delivery_wait_s=delivery_wait_s,
     )
 
 

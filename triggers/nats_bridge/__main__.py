@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from typing import Final
 
 import uvloop
 
@@ -13,6 +14,9 @@ from common.settings import Settings, load_settings
 from common.telemetry.logs import configure_logging
 from triggers.nats_bridge.bridge import Bridge
 from triggers.nats_bridge.health import health_app, health_server, listen
+
+# Until the sink answers, the messages are safe in their stream: what is delivered by then need not be kept twice.
+_DELIVERY_WAIT_S: Final = 1
 
 
 async def serve(settings: Settings) -> None:
@@ -41,7 +45,7 @@ async def serve(settings: Settings) -> None:
 def _sink(settings: Settings) -> Sink:
     if not settings.k_sink:
         raise ConfigurationError("K_SINK: expected the address that takes the events, was not set")
-    return sink_of(settings, connections=settings.bridge_batches_in_flight)
+    return sink_of(settings, connections=settings.bridge_batches_in_flight, delivery_wait_s=_DELIVERY_WAIT_S)
 
 
 def main() -> int:
