@@ -97,7 +97,9 @@ def correlation_matrix(returns: FloatArray2D, min_rows: int = MIN_ALIGNED_ROWS) 
     matrix, cancelled = _pearson(sums, min_rows)
     moves = deviations.any(axis=1)  # pairs with a flat symbol are NaN as they stand
     for i, j in np.argwhere(np.triu(cancelled & np.outer(moves, moves))).tolist():
-        matrix[i, j] = matrix[j, i] = correlation(returns[i], returns[j], min_rows)
+        matrix[i, j] = correlation(returns[i], returns[j], min_rows)
+    lower = np.tril_indices(len(matrix), -1)
+    matrix[lower] = matrix.T[lower]  # a product of matrices may differ from its mirror in the last bit
     np.fill_diagonal(matrix, np.where(np.isnan(np.diag(matrix)), np.nan, 1.0))
     return matrix
 

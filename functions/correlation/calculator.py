@@ -18,7 +18,7 @@ from common.analytics.calculators.correlation import CORRELATION_MATRIX
 from common.analytics.declaration import BENCHMARK, CONVERGED_BARS, MARKET
 from common.analytics.document import Basis, Result, Value
 from common.analytics.window import BarWindow, History
-from common.indicators.arrays import NAN, FloatArray1D, FloatArray2D
+from common.indicators.arrays import NAN, FloatArray1D, FloatArray2D, all_finite
 from common.indicators.breadth import advance_decline, share_above
 from common.indicators.cointegration import engle_granger
 from common.indicators.correlation import (
@@ -73,18 +73,18 @@ def compute(inputs: CorrelationInputs) -> list[Result]:
     window, histories = inputs.window, inputs.histories
     symbols = [one.symbol for one in histories]
     columns = [column_of(one) for one in histories]
-    matrix = correlation_matrix(np.array([column.returns[-window.bars :] for column in columns]))
-    rows = {symbol: _cells(symbols, row) for symbol, row in zip(symbols, matrix, strict=True)}
     benchmark = symbols.index(BENCHMARK) if BENCHMARK in symbols else 0
+    matrix = matrix_of(np.array([column.returns[-window.bars :] for column in columns]), benchmark)
+    rows = {symbol: _cells(symbols, row) for symbol, row in zip(symbols, matrix, strict=True)}
     parameters = parameters_of(window, symbols, symbols[benchmark])
     results = [
         Result(
             one.symbol,
-            {"correlation_matrix": rows[one.symbol], **_beside_benchmark(column, columns[benchmark], window)},
+            {"correlation_matrix": rows[one.symbol], **_beside_benchmark(column, columns[benchmark], window, rho)},
             one.basis,
             parameters,
         )
-        for one, column in zip(histories, columns, strict=True)
+        for one, column, rho in zip(histories, columns, matrix[benchmark].tolist(), strict=True)
     ]
     market: dict[str, Value] = {
         "matrix": rows,
@@ -118,24 +118,51 @@ def column_of(history: History) -> Column:
     return Column(log_returns(close), np.log(close, out=np.full(len(close), np.nan), where=usable))
 
 
-def _beside_benchmark(column: Column, benchmark: Column, window: BarWindow) -> Mapping[str, Value]:
-    return _OF_BENCHMARK if column is benchmark else beside_benchmark(column, benchmark, window)
+def matrix_of(returns: FloatArray2D, benchmark: int) -> FloatArray2D:
+    """Return the correlation of every two pairs, those with the benchmark pair by pair.
+
+    Fields of a pair's document repeat its cell with the benchmark, and do not depend on which other pairs there are:
+    the last bits of a matrix product do.
+    """
+    matrix = correlation_matrix(returns)
+    for row in set(range(len(returns))) - {benchmark}:
+        matrix[row, benchmark] = matrix[benchmark, row] = correlation(returns[row], returns[benchmark])
+    return matrix
 
 
-def beside_benchmark(column: Column, benchmark: Column, window: BarWindow) -> dict[str, Value]:
-    """Return how a pair moves beside the benchmark: now, with a lag, in its volatility, steadily, in its level."""
+def _beside_benchmark(column: Column, benchmark: Column, window: BarWindow, rho: float) -> Mapping[str, Value]:
+    return _OF_BENCHMARK if column is benchmark else beside_benchmark(column, benchmark, window, rho)
+
+
+def beside_benchmark(column: Column, benchmark: Column, window: BarWindow, rho: float) -> dict[str, Value]:
+    """Return how a pair moves beside the benchmark: now, with a lag, in its volatility, steadily, in its level.
+
+    Args:
+        column: the pair.
+        benchmark: the benchmark.
+        window: of the documents.
+        rho: correlation of the two over the window, as the matrix states it.
+    """
     newest = slice(-window.bars, None)
     own, base = column.returns[newest], benchmark.returns[newest]
     lag, at_lag = lag_correlation(base, own, MAX_LAG)
-    bars = rolling_bars(window.timeframe)
     return {
-        "rolling_correlation": correlation(column.returns[-bars:], benchmark.returns[-bars:], MIN_ROLLING_ROWS),
+        "rolling_correlation": rolling_correlation(column, benchmark, window, rho),
         "cross_correlation_lag": lag,
-        "cross_correlation_at_lag": at_lag,
+        "cross_correlation_at_lag": rho if lag == 0 else at_lag,
         "volatility_correlation": volatility_correlation(own, base, VOLATILITY_WINDOW),
         "correlation_stability": correlation_stability(daily_correlations(column, benchmark, window)),
         "cointegration": dict(engle_granger(column.log_close[newest], benchmark.log_close[newest])._asdict()),
     }
+
+
+def rolling_correlation(column: Column, benchmark: Column, window: BarWindow, rho: float) -> float:
+    """Return the correlation of the last 30 days, at least 30 bars: ``rho`` where these are the window."""
+    bars = rolling_bars(window.timeframe)
+    own, base = column.returns[-bars:], benchmark.returns[-bars:]
+    if bars == window.bars and np.count_nonzero(all_finite(own, base)) >= MIN_ROLLING_ROWS:
+        return rho
+    return correlation(own, base, MIN_ROLLING_ROWS)
 
 
 def daily_correlations(column: Column, benchmark: Column, window: BarWindow) -> FloatArray1D:

@@ -106,6 +106,16 @@ def test_the_check_vectors_of_the_analytics_page() -> None:
     assert of(results["ETHUSDT"], "rolling_correlation") == of(results["ETHUSDT"], "correlation_matrix")["BTCUSDT"]
 
 
+def test_one_quantity_has_one_value(results: dict[str, Result]) -> None:
+    """Over 30 days of hours the rolling correlation is the cell of the matrix, and so is the one at lag 0."""
+    matrix = of(results[MARKET], "matrix")
+    for pair in PAIRS[1:]:
+        cell = of(results[pair], "correlation_matrix")["BTCUSDT"]
+        assert cell == of(results[pair], "rolling_correlation") == of(results[pair], "cross_correlation_at_lag")
+        assert cell == matrix[pair]["BTCUSDT"] == matrix["BTCUSDT"][pair]
+    assert all(matrix[one][other] == matrix[other][one] for one in PAIRS for other in PAIRS)
+
+
 def test_a_series_delayed_by_three_bars_follows_by_three() -> None:
     leader = random_walk(903, H1)
     follower = replace(part(leader, slice(3, None)), close=leader.close[:-3] * 7)
@@ -237,7 +247,7 @@ def test_steadiness_needs_whole_months() -> None:
     assert np.isfinite(daily_correlations(eth, btc, inputs.window)).sum() == 17, "half of a month is there on 17 days"
     alone = inputs_of({pair: part(one, slice(-350, None)) for pair, one in candles.items()})
     columns = [column_of(one) for one in alone.histories]
-    assert math.isnan(beside_benchmark(columns[1], columns[0], alone.window)["correlation_stability"])  # type: ignore[arg-type] # a float
+    assert math.isnan(beside_benchmark(columns[1], columns[0], alone.window, 0.5)["correlation_stability"])  # type: ignore[arg-type] # a float
 
 
 @pytest.mark.parametrize("timeframe", [Timeframe.M15, Timeframe.H4, Timeframe.D1])
