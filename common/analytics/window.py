@@ -12,6 +12,8 @@ from common.analytics.declaration import CONVERGED_BARS, Metric
 from common.analytics.document import Basis
 from common.events.own import AnalyticsRequested
 from common.models.families import Family, Series
+from common.indicators.arrays import FloatArray1D
+from common.indicators.grid import on_grid
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
@@ -81,6 +83,12 @@ class History:
     def data_until_ms(self) -> int:
         """Close of the newest candle."""
         return int(self.candles.open_time_ms[-1]) + self.window.timeframe.duration_ms
+
+    def on_slots(self, values: FloatArray1D) -> FloatArray1D:
+        """Return one value per candle as one per slot that was read, NaN where a candle is missing."""
+        window = self.window
+        opened, interval_ms = self.candles.open_time_ms, window.timeframe.duration_ms
+        return on_grid(values, opened, interval_ms, window.loaded_from_ms, window.loaded_bars)
 
     @property
     def basis(self) -> Basis:

@@ -5,17 +5,25 @@ import numpy as np
 from common.indicators.arrays import FloatArray1D, IntArray1D
 
 
-def on_grid(values: FloatArray1D, open_time_ms: IntArray1D, interval_ms: int) -> FloatArray1D:
-    """Spread values over the regular grid from the first to the last open time, NaN where a candle is missing.
+def on_grid(
+    values: FloatArray1D,
+    open_time_ms: IntArray1D,
+    interval_ms: int,
+    first_ms: int | None = None,
+    slots: int | None = None,
+) -> FloatArray1D:
+    """Spread values over a regular grid, by default from the first to the last open time; NaN where one is missing.
 
     Args:
         values: one per candle, shape ``(n,)``.
-        open_time_ms: open time of each candle, shape ``(n,)``, ascending. Candles off the grid of the first are left
-            out; of two with one time the later row counts.
+        open_time_ms: open time of each candle, shape ``(n,)``, ascending. Candles off the grid are left out; of
+            two with one time the later row counts.
         interval_ms: length of a candle.
+        first_ms: the first slot.
+        slots: how many there are.
 
     Returns:
-        Shape ``((last − first) ÷ interval + 1,)``; empty without candles.
+        Shape ``(slots,)``, by default ``((last − first) ÷ interval + 1,)``; empty without candles and slots.
 
     Raises:
         ValueError: the shapes differ or the interval is below 1.
@@ -26,9 +34,9 @@ def on_grid(values: FloatArray1D, open_time_ms: IntArray1D, interval_ms: int) ->
             f"were {values.shape}, {open_time_ms.shape} and {interval_ms}"
         )
     if not len(values):
-        return np.empty(0)
-    slot, remainder = np.divmod(open_time_ms - open_time_ms[0], interval_ms)
-    grid = np.full(int(slot[-1]) + 1, np.nan)
+        return np.full(slots or 0, np.nan)
+    slot, remainder = np.divmod(open_time_ms - (open_time_ms[0] if first_ms is None else first_ms), interval_ms)
+    grid = np.full(int(slot[-1]) + 1 if slots is None else slots, np.nan)
     kept = (remainder == 0) & (slot >= 0) & (slot < len(grid))
     grid[slot[kept]] = values[kept]
     return grid

@@ -1,5 +1,7 @@
 """Volume: who took it, at what average price, how unusual it is, and how far it moves the price."""
 
+from typing import Final
+
 import numpy as np
 
 from common.indicators.arrays import (
@@ -8,10 +10,11 @@ from common.indicators.arrays import (
     all_finite,
     finite_or_nan,
     over_valid,
-    over_windows,
     require_series,
     require_window,
 )
+
+_FEWEST_BEFORE_SPIKE: Final = 20
 
 
 def volume_delta(volume: FloatArray1D, taker_buy_volume: FloatArray1D) -> float:
@@ -109,23 +112,37 @@ def amihud_illiquidity(returns: FloatArray1D, quote_volume: FloatArray1D) -> flo
         return finite_or_nan(float(impact.sum()) / len(impact))
 
 
-def volume_spike_ratio(volume: FloatArray1D, window: int = 20) -> FloatArray1D:
+def volume_spike_ratio(volume: FloatArray1D, window: int = 20, rows: int | None = None) -> FloatArray1D:
     """Volume of a candle against the candles before it: V_t ÷ median of V_{t−window} … V_{t−1}.
 
-    The candle itself is not part of the median, so it cannot hide its own spike. Pass closed candles only.
+    The candle itself is not part of the median, so it cannot hide its own spike. Pass closed candles only. While there
+    are fewer before it than the window has, the median is that of those, at least 20.
 
     Args:
         volume: base volume per closed candle, shape ``(n,)``.
         window: candles in the median.
+        rows: how many of the newest rows to state it for; all by default.
 
     Returns:
-        Shape ``(n,)``, dimensionless, first value at index ``window``; NaN where the median is 0.
+        Shape ``(min(rows, n),)``, dimensionless, first value at index ``min(window, 20)``; NaN where the median is 0.
 
     Raises:
         ValueError: the window is below 1.
     """
+    require_series(volume)
     require_window(window)
-    return over_windows(lambda rows: rows[:, -1] / np.median(rows[:, :-1], axis=1), window + 1, volume)
+    valid = np.isfinite(volume)
+    places = np.cumsum(valid)[-(rows or len(volume)) :] - 1
+    values = volume[valid]
+    return np.array([_spike(values[max(place - window, 0) : place + 1], window) for place in places.tolist()])
+
+
+def _spike(values: FloatArray1D, window: int) -> float:
+    """Last of some values over the median of those before it."""
+    if len(values) <= min(window, _FEWEST_BEFORE_SPIKE):
+        return NAN
+    usual = float(np.median(values[:-1]))
+    return finite_or_nan(float(values[-1]) / usual) if usual != 0 else NAN
 
 
 def _is_complete(*columns: FloatArray1D) -> bool:

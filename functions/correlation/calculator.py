@@ -30,7 +30,6 @@ from common.indicators.correlation import (
     spaced_correlations,
     volatility_correlation,
 )
-from common.indicators.grid import on_grid
 from common.indicators.moving import sma
 from common.indicators.returns import log_returns
 from common.times import DAY_MS
@@ -108,12 +107,7 @@ def parameters_of(window: BarWindow, symbols: Sequence[str], benchmark: str) -> 
 
 def column_of(history: History) -> Column:
     """Put a pair's candles on the common time axis."""
-    window, candles = history.window, history.candles
-    interval_ms = window.timeframe.duration_ms
-    values = on_grid(candles.close, candles.open_time_ms, interval_ms)
-    first = (int(candles.open_time_ms[0]) - window.loaded_from_ms) // interval_ms
-    close = np.full(window.loaded_bars, np.nan)
-    close[first : first + len(values)] = values
+    close = history.on_slots(history.candles.close)
     usable = np.isfinite(close) & (close > 0)
     return Column(log_returns(close), np.log(close, out=np.full(len(close), np.nan), where=usable))
 

@@ -15,7 +15,7 @@ from common.analytics.calculators.regime import Regime
 from common.analytics.calculators.volume import VOLUME as VOLUME_METRIC
 from common.analytics.document import Result, Value
 from common.analytics.window import History
-from common.indicators.arrays import NAN, FloatArray1D
+from common.indicators.arrays import FloatArray1D
 from common.indicators.moving import rate_of_change
 from common.indicators.returns import log_returns
 from common.indicators.volatility import annualized, rolling_std
@@ -27,8 +27,6 @@ from functions.regime.rules import Levels, Measures, rule_for, strength
 WALK_BARS: Final = 50
 VOLATILITY_WINDOW: Final = 20
 CHANGE_BARS: Final = 10
-# The median that a volume is measured against needs this many candles before it.
-SPIKE_ROWS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +94,11 @@ def walk_of(history: History) -> Walk:
     newest = slice(-WALK_BARS, None)
     returns = log_returns(candles.close, candles.open_time_ms, timeframe.duration_ms)
     deviation = rolling_std(returns, VOLATILITY_WINDOW)[newest]
-    rows = len(candles)
-    ratios = [
-        spike_ratio(candles.volume[: row + 1], VOLUME_METRIC.bars(timeframe))
-        for row in range(max(rows - WALK_BARS, 0), rows)
-    ]
     return Walk(
         np.array([annualized(float(value), timeframe.bars_per_year) for value in deviation]),
-        np.array(ratios),
+        volume_spike_ratio(candles.volume, VOLUME_METRIC.bars(timeframe), WALK_BARS),
         rate_of_change(candles.close, CHANGE_BARS)[newest],
     )
-
-
-def spike_ratio(base: FloatArray1D, window: int) -> float:
-    """Return the last volume over the median of the ``window`` before it, or of as many as there are, at least 20."""
-    recent = base[-(window + 1) :]
-    before = min(window, int(np.isfinite(recent).sum()) - 1)
-    return float(volume_spike_ratio(recent, before)[-1]) if before >= SPIKE_ROWS else NAN
 
 
 def stable_regime(walk: Walk) -> Regime:

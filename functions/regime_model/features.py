@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from common.analytics.window import History
-from common.indicators.arrays import FloatArray1D, FloatArray2D
-from common.indicators.grid import on_grid
+from common.indicators.arrays import FloatArray2D
 from common.indicators.moving import sma
 from common.indicators.returns import log_returns
 from common.indicators.volatility import parkinson
@@ -35,7 +34,9 @@ def features_of(history: History) -> FloatArray2D:
     Returns:
         Shape ``(loaded_bars, 3)``; a slot without a candle, or in which one of the features has no value, is all NaN.
     """
-    high, low, close, volume = (_on_slots(history, name) for name in ("high", "low", "close", "volume"))
+    candles = history.candles
+    columns = (candles.high, candles.low, candles.close, candles.volume)
+    high, low, close, volume = (history.on_slots(column) for column in columns)
     with np.errstate(divide="ignore", invalid="ignore"):
         features = np.column_stack(
             [
@@ -46,12 +47,3 @@ def features_of(history: History) -> FloatArray2D:
         )
     features[~np.isfinite(features).all(axis=1)] = np.nan
     return features
-
-
-def _on_slots(history: History, name: str) -> FloatArray1D:
-    window, opened = history.window, history.candles.open_time_ms
-    values = on_grid(getattr(history.candles, name), opened, window.timeframe.duration_ms)
-    first = (int(opened[0]) - window.loaded_from_ms) // window.timeframe.duration_ms
-    slots = np.full(window.loaded_bars, np.nan)
-    slots[first : first + len(values)] = values
-    return slots

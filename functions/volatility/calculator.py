@@ -115,9 +115,9 @@ def of_hours(hours: CandleColumns, as_of_ms: int) -> dict[str, Value]:
     if not len(hours):
         return {"volatility_forecast": NAN}
     hour_ms = Timeframe.H1.duration_ms
-    close = on_grid(hours.close, hours.open_time_ms, hour_ms)
-    missing = (Timeframe.H1.floor(as_of_ms) - int(hours.open_time_ms[-1])) // hour_ms - 1
-    returns = log_returns(np.concatenate([close, np.full(missing, NAN)]))
+    first_ms = int(hours.open_time_ms[0])
+    slots = (Timeframe.H1.floor(as_of_ms) - first_ms) // hour_ms
+    returns = log_returns(on_grid(hours.close, hours.open_time_ms, hour_ms, first_ms, slots))
     variance = next_variance(daily_variances(returns, HOURS_PER_DAY, DAY_COVERAGE))
     return {"volatility_forecast": volatility.annualized(float(np.sqrt(variance)), Timeframe.D1.bars_per_year)}
 

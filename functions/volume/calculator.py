@@ -6,18 +6,14 @@ run over all rows that were read. What cannot be computed is NaN, which the docu
 
 from typing import Final
 
-import numpy as np
-
 from common.analytics.document import Result, Value
 from common.analytics.window import History
 from common.indicators import volume
-from common.indicators.arrays import NAN, FloatArray1D
+from common.indicators.arrays import FloatArray1D
 from common.indicators.moving import ema, sma
 from common.indicators.returns import log_returns
 
 AVERAGE_WINDOW: Final = 20
-# The median that a spike is measured against needs this many candles before it.
-SPIKE_ROWS: Final = 20
 
 
 def compute(history: History) -> list[Result]:
@@ -26,7 +22,7 @@ def compute(history: History) -> list[Result]:
     fields = {
         **of_window(history),
         **of_averages(history.candles.volume, average_window),
-        "volume_spike_ratio": spike_ratio(history.candles.volume, history.window.bars),
+        "volume_spike_ratio": _last(volume.volume_spike_ratio(history.candles.volume, history.window.bars, rows=1)),
         "obv": _last(volume.on_balance_volume(history.candles.close, history.candles.volume)),
     }
     parameters = {"sma_window": average_window, "window_bars": history.window.bars}
@@ -51,12 +47,6 @@ def of_window(history: History) -> dict[str, Value]:
 def of_averages(base: FloatArray1D, window: int) -> dict[str, Value]:
     """Return the simple and the exponential average of the last volumes."""
     return {"volume_sma": _last(sma(base, window)), "volume_ema": _last(ema(base, window))}
-
-
-def spike_ratio(base: FloatArray1D, window: int) -> float:
-    """Return the last volume over the median of the ``window`` before it, or of as many as there are, at least 20."""
-    before = min(window, int(np.isfinite(base).sum()) - 1)
-    return _last(volume.volume_spike_ratio(base, before)) if before >= SPIKE_ROWS else NAN
 
 
 def _last(history: FloatArray1D) -> float:

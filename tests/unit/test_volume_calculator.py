@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 import talib
 
+from common.analytics.calculators.regime import REGIME
 from common.analytics.calculators.volume import VOLUME
 from common.analytics.document import Result
 from common.analytics.window import History, window_of
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
+from functions.regime.calculator import compute as compute_regime
 from functions.volume.calculator import compute
+from tests.support.calculators import history_of
 from tests.support.candles import check_series, columns_of, part, random_walk, recorded_rows, without
 
 H1 = Timeframe.H1
@@ -140,6 +143,16 @@ def test_a_spike_needs_twenty_candles_to_stand_out_from() -> None:
     candles = part(random_walk(300, H1), slice(0, 21))
     expected = candles.volume[-1] / np.median(candles.volume[:-1])
     assert field(result_of(candles), "volume_spike_ratio") == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_missing_volume_leaves_a_window_of_as_many_candles_that_regime_sees_too() -> None:
+    candles = random_walk(300, H1)
+    candles.volume[-5] = math.nan
+    expected = candles.volume[-1] / np.median(candles.volume[[*range(274, 295), *range(296, 299)]])
+    spike = field(result_of(candles), "volume_spike_ratio")
+    assert spike == pytest.approx(expected, rel=1e-12)
+    (regime,) = compute_regime(history_of(REGIME, candles))
+    assert regime.fields["inputs"]["volume_spike_ratio"] == spike  # type: ignore[call-overload,index] # a map
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0, 1e308])
