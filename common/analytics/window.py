@@ -11,9 +11,9 @@ from typing import Final
 from common.analytics.declaration import CONVERGED_BARS, Metric
 from common.analytics.document import Basis
 from common.events.own import AnalyticsRequested
-from common.models.families import Family, Series
 from common.indicators.arrays import FloatArray1D
 from common.indicators.grid import on_grid
+from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
