@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     petrosa_clock: str | None = None
     petrosa_market: Literal["um", "spot"] = "um"
+    petrosa_compat: Literal["petrosa-clients"] | None = None
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     k_sink: str | None = None
     k_ce_overrides: str | None = None

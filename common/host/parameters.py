@@ -1,4 +1,4 @@
-"""Query parameters that the route groups share: how each is read, checked and documented, and the pagination block.
+"""Parameters that the route groups share: how each is read, checked and documented.
 
 They are pydantic types, so that a query model made of them validates a request, names every wrong field in the 422
 answer, and describes itself in the OpenAPI document.
@@ -88,7 +88,7 @@ SortOrder = Annotated[Order, Field(description="Order of the answer by time.")]
 
 
 class Query(BaseModel):
-    """A set of query parameters. Unknown ones are ignored; equal ones are equal keys."""
+    """What a request asks, by its parameters: none here. Unknown ones are ignored; equal queries are equal keys."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -114,34 +114,3 @@ class RangeQuery(SpanQuery):
     limit: Limit = 100
     offset: Offset = 0
     sort_order: SortOrder = "asc"
-
-
-class Pagination(BaseModel):
-    """Which part of the matching rows an answer holds."""
-
-    total: int = Field(description="Rows that match, over all pages.")
-    limit: int
-    offset: int
-    page: int = Field(description="Number of this page, from 1.")
-    pages: int = Field(description="Pages of this size.")
-    has_next: bool
-    has_previous: bool
-
-
-def pagination(total: int, *, limit: int, offset: int) -> dict[str, object]:
-    """Return the pagination block of an answer.
-
-    Args:
-        total: rows that match, over all pages.
-        limit: rows of a page.
-        offset: rows before this page.
-    """
-    return {
-        "total": total,
-        "limit": limit,
-        "offset": offset,
-        "page": offset // limit + 1,
-        "pages": -(-total // limit),
-        "has_next": offset + limit < total,
-        "has_previous": offset > 0,
-    }

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from common.analytics.declaration import Field as Declared
 from common.analytics.declaration import Kind, ListOf, MapOf, Metric, Record, Scope, Shape
 from common.analytics.document import BASIS
+from common.host.answers import Pagination
 from common.host.parameters import (
     Limit,
     Offset,
-    Pagination,
     Pair,
     Period,
     Query,

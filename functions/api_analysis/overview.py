@@ -13,8 +13,9 @@ from common.analytics.calculators.regime import REGIME
 from common.analytics.calculators.trend import TREND
 from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.calculators.volume import VOLUME
+from common.host.answers import Pagination, pagination
 from common.host.api import JsonResponse
-from common.host.parameters import Offset, Pagination, Period, Query, pagination
+from common.host.parameters import Offset, Period, Query
 from common.storage.ports import AnalyticsDocument, Order
 from common.timeframes import Timeframe
 from common.times import to_iso

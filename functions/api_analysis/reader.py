@@ -7,7 +7,7 @@ from common.analytics.declaration import Field, Metric, collection_name
 from common.analytics.document import BASIS
 from common.clock import Clock
 from common.errors import NotFound
-from common.host.parameters import pagination
+from common.host.answers import pagination
 from common.storage.ports import AnalyticsDocument, AnalyticsStore, Window
 from common.times import to_iso
 from functions.api_analysis.explanation import explained

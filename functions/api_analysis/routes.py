@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from common import product
 from common.analytics.declaration import Metric, Served
 from common.analytics.metrics import METRICS
-from common.host.api import JsonResponse, new_api
+from common.host.api import JsonResponse
 from functions.api_analysis.correlation import add_correlation
 from functions.api_analysis.models import (
     ListingQuery,
@@ -18,6 +18,7 @@ from functions.api_analysis.models import (
     single_answer,
     single_query,
 )
+from functions.api_analysis.old_api import new_api
 from functions.api_analysis.overview import add_overview
 from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.regime import add_regime

@@ -5,18 +5,12 @@ Decimals are strings, digit for digit as the exchange wrote them; times are ISO-
 
 from typing import Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from common.host.parameters import Pagination
+from common.host.answers import Answer, Pagination
 from common.timeframes import Timeframe
 
 Side = Literal["buy", "sell"]
-
-
-class Answer(BaseModel):
-    """What the models of answers share: an answer holds these keys and no others."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Candle(Answer):

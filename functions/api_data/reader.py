@@ -7,7 +7,7 @@ import msgspec
 
 from common.clock import Clock
 from common.errors import NotFound
-from common.host.parameters import pagination
+from common.host.answers import pagination
 from common.models.families import Family, Series
 from common.storage.ports import MarketStore, Page, Window
 from common.times import to_iso

@@ -1,7 +1,7 @@
 """The state of every component, each really asked, all at once, none longer than the bound."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Final
 
 from common.errors import TemporaryError
@@ -40,9 +40,10 @@ async def component_states(resources: Resources, *, timeout_s: float = ANSWER_TI
     }
 
 
-def is_ready(states: dict[str, State]) -> bool:
-    """Tell whether the system works: no component is unhealthy."""
-    return State.UNHEALTHY not in states.values()
+def status_of(states: Mapping[str, State]) -> State:
+    """Return the state of the system: unhealthy or degraded when one of its components is, else healthy."""
+    found = states.values()
+    return next((worse for worse in (State.UNHEALTHY, State.DEGRADED) if worse in found), State.HEALTHY)
 
 
 async def _state(answer: Awaitable[State], timeout_s: float, otherwise: State) -> State:
@@ -85,4 +86,4 @@ async def _analytics(resources: Resources) -> State:
 def _cycle_state(newest_ms: int | None, now_ms: int, interval_s: int) -> State:
     if newest_ms is None:
         return State.UNKNOWN
-    return State.HEALTHY if now_ms - newest_ms < _INTERVALS * interval_s * SECOND_MS else State.UNHEALTHY
+    return State.HEALTHY if now_ms - newest_ms < _INTERVALS * interval_s * SECOND_MS else State.DEGRADED

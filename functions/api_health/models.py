@@ -3,23 +3,18 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from common.host.parameters import Pagination
+from common.host.answers import Answer, Pagination
 from common.models.dead_letters import Reason
 from common.timeframes import Timeframe
 
 
-class Answer(BaseModel):
-    """What the models of answers share: an answer holds these keys and no others."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class State(StrEnum):
-    """State of one component."""
+    """State of a component, or of the system."""
 
     HEALTHY = "healthy"
+    DEGRADED = "degraded"  # it works, but its last cycle is late
     UNHEALTHY = "unhealthy"
     NOT_CONFIGURED = "not_configured"
     UNKNOWN = "unknown"
@@ -44,18 +39,19 @@ class Liveness(Answer):
 class Readiness(Answer):
     """Whether the system works, component by component, each really asked."""
 
-    ready: bool = Field(description="No component is unhealthy.")
+    ready: bool = Field(description="No component is unhealthy: the stores and the bridge decide.")
+    status: State
     components: dict[str, State]
     timestamp: str
 
 
 class SummaryData(Answer):
-    """Datasets by the class of their newest score: healthy from 95, degraded from 80, else unhealthy."""
+    """Configured datasets by the class of their newest score: healthy from 95, degraded from 80, else unhealthy."""
 
-    total_datasets: int
+    total_datasets: int = Field(description="Candles of each pair and timeframe, and what else is stored of a pair.")
     healthy_datasets: int
     degraded_datasets: int
-    unhealthy_datasets: int
+    unhealthy_datasets: int = Field(description="Those never audited among them.")
     overall_score: float | None = Field(description="Mean of the newest scores; null before the first audit.")
 
 

@@ -1,26 +1,39 @@
 """What the newest health scores say: over all datasets, and of one pair."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
+from common.models.families import Family, Series
 from common.models.metadata import HealthMetric
+from common.settings import Settings
 from functions.api_health.models import Health, SummaryData
 
 HEALTHY_FROM: Final = 95
 DEGRADED_FROM: Final = 80
 
 
-def summary_of(metrics: Sequence[HealthMetric]) -> SummaryData:
-    """Count datasets by class. One without a score could not be judged, which is not healthy."""
-    scores = [metric.quality_score for metric in metrics]
+def configured_datasets(settings: Settings, stored: Iterable[Family]) -> set[str]:
+    """Return the ids of the datasets that there should be: candles of every timeframe, and what else is stored."""
+    candles = {
+        Series(Family.CANDLES, pair, timeframe).dataset_id
+        for pair in settings.supported_pairs
+        for timeframe in settings.timeframes
+    }
+    others = set(stored) - {Family.CANDLES}
+    return candles | {Series(family, pair).dataset_id for family in others for pair in settings.supported_pairs}
+
+
+def summary_of(datasets: Collection[str], metrics: Iterable[HealthMetric]) -> SummaryData:
+    """Count datasets by class. One without a score was never audited or could not be judged: it is not healthy."""
+    scores = [metric.quality_score for metric in metrics if metric.dataset_id in datasets]
     healthy = sum(score is not None and score >= HEALTHY_FROM for score in scores)
     degraded = sum(score is not None and DEGRADED_FROM <= score < HEALTHY_FROM for score in scores)
     return SummaryData(
-        total_datasets=len(metrics),
+        total_datasets=len(datasets),
         healthy_datasets=healthy,
         degraded_datasets=degraded,
-        unhealthy_datasets=len(metrics) - healthy - degraded,
+        unhealthy_datasets=len(datasets) - healthy - degraded,
         overall_score=_mean(scores),
     )
 

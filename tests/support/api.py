@@ -1,10 +1,22 @@
 """Asking an application of a route group in process, and what its OpenAPI document says about an answer."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+def opened_for_each(opener: Callable[[], AbstractAsyncContextManager[ASGIApp]]) -> ASGIApp:
+    """Return an application that is opened for every request: a test asks it from event loops of their own."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with opener() as inner:
+            await inner(scope, receive, send)
+
+    return app
 
 
 def get(app: ASGIApp, *urls: str, headers: dict[str, str] | None = None) -> list[httpx.Response]:

@@ -1,23 +1,30 @@
-"""The health routes: the service, probes, components really asked, scores, dead letters."""
+"""The health routes on real stores: the service, probes, components really asked, scores, dead letters."""
 
 import asyncio
-from collections.abc import Callable
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, cast
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from common import product
 from common.clock import FixedClock
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.models.families import Family
 from common.models.metadata import HealthMetric
+from common.models.rows import MarketRow
 from common.settings import Settings
 from common.storage.deferred import DeferredMetadata
-from common.storage.ports import AnalyticsDocument, AnalyticsStore, MarketStore, MetadataStore
+from common.storage.open import open_analytics_store, open_market_store, open_metadata_store
+from common.storage.ports import AnalyticsDocument, Part
 from common.times import SECOND_MS, to_iso
 from functions.api_health import models
 from functions.api_health.components import component_states
@@ -25,7 +32,7 @@ from functions.api_health.models import State
 from functions.api_health.resources import Resources
 from functions.api_health.routes import build_api
 from tests.support.api import fields_at_fault, get, json_of
-from tests.support.memory_stores import MemoryAnalyticsStore, MemoryMarketStore, MemoryMetadataStore
+from tests.support.store_rows import trade
 
 NOW_MS = 1_760_961_600_000  # 2025-10-20T12:00:00Z
 
@@ -48,30 +55,32 @@ class FakeBridge:
 
 @dataclass
 class System:
-    """What the health routes ask, with handles on it."""
+    """What the health routes ask: files in a folder, opened for every request."""
 
-    settings: Settings = field(default_factory=Settings)
-    clock: FixedClock = field(default_factory=lambda: FixedClock(NOW_MS))
-    market: MemoryMarketStore = field(default_factory=lambda: MemoryMarketStore(name="sqlite"))
-    analytics: MemoryAnalyticsStore = field(default_factory=MemoryAnalyticsStore)
-    metadata: MemoryMetadataStore = field(default_factory=lambda: MemoryMetadataStore(name="sqlite"))
+    settings: Settings
     bridge: FakeBridge = field(default_factory=FakeBridge)
 
-    def resources(self) -> Resources:
-        return Resources(
+    def set(self, **changes: object) -> None:
+        self.settings = self.settings.model_copy(update=changes)
+
+    @asynccontextmanager
+    async def resources(self) -> Any:
+        resources = Resources(
             settings=self.settings,
-            clock=self.clock,
-            market=cast("MarketStore", self.market),
-            analytics=cast("AnalyticsStore", self.analytics),
-            metadata=DeferredMetadata(self.open_metadata),
+            clock=FixedClock(NOW_MS),
+            market=await open_market_store(self.settings),
+            analytics=await open_analytics_store(self.settings),
+            metadata=DeferredMetadata(partial(open_metadata_store, self.settings)),
             bridge=self.bridge,
         )
+        try:
+            yield resources
+        finally:
+            await resources.close()
 
-    async def open_metadata(self) -> MetadataStore:
-        return cast("MetadataStore", self.metadata)
-
-    def app(self) -> FastAPI:
-        return build_api(self.resources())
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.resources() as resources:
+            await build_api(resources)(scope, receive, send)
 
     def audit(self, dataset: str, score: str | None, age_s: int = 60, **changes: Any) -> None:
         values: dict[str, Any] = {
@@ -84,21 +93,72 @@ class System:
             **changes,
         }
         time_ms = NOW_MS - age_s * SECOND_MS
-        symbol = dataset.split("_")[1]
-        metric = HealthMetric(f"{dataset}-{time_ms}", dataset, symbol, time_ms, **values)
-        asyncio.run(self.metadata.save_health([metric]))
+        metric = HealthMetric(f"{dataset}-{time_ms}", dataset, dataset.split("_")[1], time_ms, **values)
+
+        async def save() -> None:
+            store = await open_metadata_store(self.settings)
+            await store.save_health([metric])
+            await store.close()
+
+        asyncio.run(save())
 
     def compute(self, age_s: int) -> None:
         at = NOW_MS - age_s * SECOND_MS
-        asyncio.run(self.analytics.save([AnalyticsDocument("BTCUSDT", "volume", "1h", at, at)]))
+
+        async def save() -> None:
+            store = await open_analytics_store(self.settings)
+            await store.save([AnalyticsDocument("BTCUSDT", "volume", "1h", at, at)])
+            await store.close()
+
+        asyncio.run(save())
+
+    def store(self, rows: Sequence[MarketRow] = (), letters: Sequence[DeadLetter] = ()) -> None:
+        async def save() -> None:
+            store = await open_market_store(self.settings)
+            await store.write([Part(Family.TRADES, rows)], letters)
+            await store.close()
+
+        asyncio.run(save())
 
     def states(self, timeout_s: float = 2.0) -> dict[str, State]:
-        return asyncio.run(component_states(self.resources(), timeout_s=timeout_s))
+        async def ask() -> dict[str, State]:
+            async with self.resources() as resources:
+                return await component_states(resources, timeout_s=timeout_s)
+
+        return asyncio.run(ask())
+
+    def remove(self, file: str) -> None:
+        """Put a folder where a store has its file."""
+        path = self.settings.petrosa_data_dir / file
+        path.unlink(missing_ok=True)
+        path.mkdir(parents=True)
+
+    @contextmanager
+    def locked(self, file: str) -> Iterator[None]:
+        """Hold the write lock of a store."""
+        holder = sqlite3.connect(self.settings.petrosa_data_dir / file, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+        holder.close()
+
+
+@pytest.fixture(scope="module")
+def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of empty stores: making them takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("stores")
+
+    async def make() -> None:
+        async with System(Settings(petrosa_data_dir=folder)).resources() as resources:
+            await resources.metadata.open()
+
+    asyncio.run(make())
+    return folder
 
 
 @pytest.fixture
-def system() -> System:
-    return System()
+def system(tmp_path: Path, empty_stores: Path) -> System:
+    shutil.copytree(empty_stores, tmp_path, dirs_exist_ok=True)
+    return System(Settings(petrosa_data_dir=tmp_path, store_busy_timeout_ms=50))
 
 
 @pytest.mark.parametrize(
@@ -115,14 +175,14 @@ def system() -> System:
 )
 def test_answers_are_what_the_openapi_document_says(system: System, url: str, model: type[BaseModel]) -> None:
     system.audit("candles_BTCUSDT_1h", "98.60")
-    system.market.put(Family.TRADES, [], [letter(0)])
-    (answer,) = get(system.app(), url)
+    system.store(letters=[letter(0)])
+    (answer,) = get(system, url)
     assert answer.status_code == 200
     model.model_validate_json(answer.content)
 
 
 def test_the_service(system: System) -> None:
-    assert json_of(system.app(), "/") == {
+    assert json_of(system, "/") == {
         "service": "petrosa-data-manager",
         "version": product.VERSION,
         "status": "operational",
@@ -130,8 +190,8 @@ def test_the_service(system: System) -> None:
 
 
 def test_liveness_asks_nobody(system: System) -> None:
-    system.market.failing = system.metadata.failing = system.analytics.failing = True
-    assert json_of(system.app(), "/health/liveness") == {
+    system.remove("metadata.db")
+    assert json_of(system, "/health/liveness") == {
         "status": "ok",
         "timestamp": "2025-10-20T12:00:00.000Z",
         "version": product.VERSION,
@@ -141,8 +201,9 @@ def test_liveness_asks_nobody(system: System) -> None:
 def test_everything_works(system: System) -> None:
     system.audit("candles_BTCUSDT_1h", "98.60", age_s=100)
     system.compute(age_s=100)
-    assert json_of(system.app(), "/health/readiness") == {
+    assert json_of(system, "/health/readiness") == {
         "ready": True,
+        "status": "healthy",
         "components": {
             "nats": "healthy",
             "mysql": "not_configured",
@@ -157,40 +218,57 @@ def test_everything_works(system: System) -> None:
 
 
 def test_before_the_first_cycles_the_system_is_ready(system: System) -> None:
-    body = json_of(system.app(), "/health/readiness")
-    assert body["ready"] is True
+    body = json_of(system, "/health/readiness")
+    assert (body["ready"], body["status"]) == (True, "healthy")
     assert (body["components"]["auditor"], body["components"]["analytics"]) == ("unknown", "unknown")
 
 
+def _bridge_away(system: System) -> None:
+    system.bridge.ready = False
+
+
 @pytest.mark.parametrize(
-    ("component", "harm"),
+    ("harm", "unhealthy"),
     [
-        ("nats", lambda system: setattr(system.bridge, "ready", False)),
-        ("market_store", lambda system: setattr(system.market, "failing", True)),
-        ("market_store", lambda system: setattr(system.market, "writable", False)),
-        ("metadata_store", lambda system: setattr(system.metadata, "failing", True)),
-        ("metadata_store", lambda system: setattr(system.metadata, "writable", False)),
-        ("auditor", lambda system: system.audit("candles_BTCUSDT_1h", "98.60", age_s=600)),
-        ("analytics", lambda system: system.compute(age_s=1800)),
+        (_bridge_away, {"nats"}),
+        (lambda system: system.remove("metadata.db"), {"metadata_store"}),
     ],
 )
-def test_one_unhealthy_component_makes_the_system_unready(
-    system: System, component: str, harm: Callable[[System], None]
+def test_a_store_or_the_bridge_makes_the_system_unready(
+    system: System, harm: Callable[[System], None], unhealthy: set[str]
 ) -> None:
     harm(system)
-    (answer,) = get(system.app(), "/health/readiness")
+    (answer,) = get(system, "/health/readiness")
     body = answer.json()
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert body["ready"] is False
-    unhealthy = [name for name, state in body["components"].items() if state == "unhealthy"]
-    assert unhealthy == [component]
+    assert (body["ready"], body["status"]) == (False, "unhealthy")
+    assert {name for name, state in body["components"].items() if state == "unhealthy"} == unhealthy
     models.Readiness.model_validate_json(answer.content)
 
 
-@pytest.mark.parametrize(("age_s", "state"), [(599, State.HEALTHY), (600, State.UNHEALTHY), (-5, State.HEALTHY)])
+@pytest.mark.parametrize("file", ["market.db", "metadata.db"])
+def test_a_store_that_takes_no_writes_makes_the_system_unready(system: System, file: str) -> None:
+    system.audit("candles_BTCUSDT_1h", "98.60")
+    with system.locked(file):
+        (answer,) = get(system, "/health/readiness")
+    assert answer.status_code == 503
+    store = "market_store" if file == "market.db" else "metadata_store"
+    assert answer.json()["components"][store] == "unhealthy"
+
+
+@pytest.mark.parametrize("late", ["auditor", "analytics"])
+def test_a_cycle_that_is_late_degrades_the_system_and_it_stays_ready(system: System, late: str) -> None:
+    system.audit("candles_BTCUSDT_1h", "98.60", age_s=600 if late == "auditor" else 60)
+    system.compute(age_s=1800 if late == "analytics" else 60)
+    body = json_of(system, "/health/readiness")
+    assert (body["ready"], body["status"]) == (True, "degraded")
+    assert [name for name, state in body["components"].items() if state == "degraded"] == [late]
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(599, State.HEALTHY), (600, State.DEGRADED), (-5, State.HEALTHY)])
 def test_a_cycle_is_late_after_two_intervals(system: System, age_s: int, state: State) -> None:
-    system.settings = Settings(audit_interval=300, analytics_interval=300)
+    system.set(audit_interval=300, analytics_interval=300)
     system.audit("candles_BTCUSDT_1h", "98.60", age_s=age_s)
     system.audit("candles_BTCUSDT_1d", "98.60", age_s=100_000)
     system.compute(age_s=age_s)
@@ -199,58 +277,55 @@ def test_a_cycle_is_late_after_two_intervals(system: System, age_s: int, state: 
 
 
 def test_what_is_switched_off_is_not_configured(system: System) -> None:
-    system.settings = Settings(enable_auditor=False, enable_analytics=False)
+    system.set(enable_auditor=False, enable_analytics=False)
     system.audit("candles_BTCUSDT_1h", "98.60", age_s=9999)
     system.compute(age_s=9999)
     states = system.states()
     assert (states["auditor"], states["analytics"]) == (State.NOT_CONFIGURED, State.NOT_CONFIGURED)
 
 
-def test_servers_that_are_configured_are_asked(system: System) -> None:
-    system.settings = Settings(mongodb_url="mongodb://db/petrosa", mysql_uri="mysql+pymysql://db/petrosa")
-    assert (system.states()["mongodb"], system.states()["mysql"]) == (State.HEALTHY, State.HEALTHY)
-    system.market.failing = True
-    assert (system.states()["mongodb"], system.states()["mysql"]) == (State.UNHEALTHY, State.HEALTHY)
-    system.metadata.failing = True
-    assert (system.states()["mongodb"], system.states()["mysql"]) == (State.UNHEALTHY, State.UNHEALTHY)
-
-
 def test_a_cycle_whose_age_cannot_be_read_is_unknown(system: System) -> None:
-    system.metadata.failing = system.analytics.failing = True
-    states = system.states()
-    assert (states["auditor"], states["analytics"]) == (State.UNKNOWN, State.UNKNOWN)
+    system.remove("metadata.db")
+    assert system.states()["auditor"] is State.UNKNOWN
 
 
 def test_who_does_not_answer_in_time_is_unhealthy_and_delays_nobody(system: System) -> None:
+    system.audit("candles_BTCUSDT_1h", "98.60")
     system.bridge.hangs = True
-    states = system.states(timeout_s=0.05)
+    states = system.states(timeout_s=0.5)
     assert states["nats"] is State.UNHEALTHY
     assert states["market_store"] is State.HEALTHY
 
 
-def test_the_summary_counts_the_newest_score_of_each_dataset(system: System) -> None:
+def test_the_summary_counts_the_newest_score_of_each_configured_dataset(system: System) -> None:
+    system.set(supported_pairs=("BTCUSDT", "ETHUSDT"), timeframes=("1h", "4h", "1d"))
     system.audit("candles_BTCUSDT_1h", "10.00", age_s=900)
     system.audit("candles_BTCUSDT_1h", "95.00", age_s=60)
     system.audit("candles_BTCUSDT_1d", "94.99")
     system.audit("candles_ETHUSDT_1h", "80.00")
-    system.audit("candles_ETHUSDT_1d", "79.99")
-    system.audit("candles_ADAUSDT_1d", None, age_s=30)
-    assert json_of(system.app(), "/health/summary") == {
+    system.audit("candles_ETHUSDT_1d", None, age_s=30)
+    system.audit("candles_ADAUSDT_1d", "100.00")  # no longer configured
+    system.audit("candles_BTCUSDT_1m", "100.00")
+    assert json_of(system, "/health/summary") == {
         "data": {
-            "total_datasets": 5,
+            "total_datasets": 6,
             "healthy_datasets": 1,
             "degraded_datasets": 2,
-            "unhealthy_datasets": 2,
-            "overall_score": 87.5,
+            "unhealthy_datasets": 3,  # one that could not be judged, two never audited
+            "overall_score": 90.0,
         },
         "metadata": {"last_updated": to_iso(NOW_MS - 30 * SECOND_MS), "source": "sqlite"},
         "parameters": {},
     }
+    system.store([trade(1)])
+    system.audit("trades_BTCUSDT", "99.00")
+    data = json_of(system, "/health/summary")["data"]
+    assert (data["total_datasets"], data["healthy_datasets"], data["unhealthy_datasets"]) == (8, 2, 4)
 
 
 def test_the_summary_before_the_first_audit(system: System) -> None:
-    body = json_of(system.app(), "/health/summary")
-    assert body["data"]["total_datasets"] == 0
+    body = json_of(system, "/health/summary")
+    assert body["data"]["total_datasets"] == body["data"]["unhealthy_datasets"] == 5 * 6
     assert body["data"]["overall_score"] is body["metadata"]["last_updated"] is None
 
 
@@ -258,7 +333,7 @@ def test_the_health_of_a_dataset(system: System) -> None:
     system.audit("candles_BTCUSDT_1h", "50.00", age_s=900)
     system.audit("candles_BTCUSDT_1h", "98.60", age_s=109)
     system.audit("candles_BTCUSDT_1d", "10.00")
-    assert json_of(system.app(), "/health?pair=btcusdt&period=1h") == {
+    assert json_of(system, "/health?pair=btcusdt&period=1h") == {
         "pair": "BTCUSDT",
         "period": "1h",
         "health": {
@@ -279,7 +354,7 @@ def test_the_health_of_a_pair_takes_its_candle_datasets_together(system: System)
     system.audit("candles_BTCUSDT_1d", "90.00", age_s=30, freshness_seconds=7200, consistency_score=None)
     system.audit("trades_BTCUSDT", "1.00", age_s=10)
     system.audit("candles_ETHUSDT_1h", "1.00", age_s=10)
-    body = json_of(system.app(), "/health?pair=BTCUSDT")
+    body = json_of(system, "/health?pair=BTCUSDT")
     assert body["period"] is body["parameters"]["period"] is None
     assert body["health"] == {
         "completeness": 98.6,
@@ -295,7 +370,7 @@ def test_the_health_of_a_pair_takes_its_candle_datasets_together(system: System)
 def test_what_an_audit_could_not_tell_is_null_and_zero_is_a_value(system: System) -> None:
     unknown: dict[str, Any] = dict.fromkeys(("completeness", "freshness_seconds", "consistency_score"))
     system.audit("candles_BTCUSDT_1h", "0.00", **unknown)
-    assert json_of(system.app(), "/health?pair=BTCUSDT&period=1h")["health"] == {
+    assert json_of(system, "/health?pair=BTCUSDT&period=1h")["health"] == {
         "completeness": None,
         "freshness_sec": None,
         "gaps": 1,
@@ -308,7 +383,7 @@ def test_what_an_audit_could_not_tell_is_null_and_zero_is_a_value(system: System
 def test_a_pair_that_was_never_audited_is_404(system: System) -> None:
     system.audit("candles_BTCUSDT_1h", "98.60")
     system.audit("trades_ETHUSDT", "98.60")
-    answers = get(system.app(), "/health?pair=XYZUSDT", "/health?pair=BTCUSDT&period=5m", "/health?pair=ETHUSDT")
+    answers = get(system, "/health?pair=XYZUSDT", "/health?pair=BTCUSDT&period=5m", "/health?pair=ETHUSDT")
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert "No health metrics available" in answers[0].json()["detail"]
 
@@ -325,7 +400,7 @@ def test_a_pair_that_was_never_audited_is_404(system: System) -> None:
     ],
 )
 def test_a_wrong_query_names_its_fields(system: System, url: str, fields: list[str]) -> None:
-    (answer,) = get(system.app(), url)
+    (answer,) = get(system, url)
     assert fields_at_fault(answer) == fields
 
 
@@ -342,8 +417,8 @@ def letter(number: int, kind: str = "trade", reason: Reason = Reason.INVALID_VAL
 
 
 def test_a_dead_letter_tells_what_was_wrong(system: System) -> None:
-    system.market.put(Family.TRADES, [], [letter(7)])
-    (value,) = json_of(system.app(), "/health/dead-letters")["values"]
+    system.store(letters=[letter(7)])
+    (value,) = json_of(system, "/health/dead-letters")["values"]
     assert len(value.pop("dead_letter_id")) == 32
     assert value == {
         "timestamp": "2025-10-20T12:00:00.007Z",
@@ -360,10 +435,8 @@ def test_a_dead_letter_tells_what_was_wrong(system: System) -> None:
 
 
 def test_dead_letters_come_newest_first_in_pages(system: System) -> None:
-    system.market.put(Family.TRADES, [], [letter(number) for number in range(5)])
-    first, last, beyond = (
-        json_of(system.app(), f"/health/dead-letters?limit=3&offset={offset}") for offset in (0, 3, 9)
-    )
+    system.store(letters=[letter(number) for number in range(5)])
+    first, last, beyond = (json_of(system, f"/health/dead-letters?limit=3&offset={offset}") for offset in (0, 3, 9))
     excerpts = [value["excerpt"] for page in (first, last, beyond) for value in page["values"]]
     assert excerpts == [f'{{"p":"-{number}"}}' for number in (4, 3, 2, 1, 0)]
     assert first["pagination"] == {
@@ -387,31 +460,32 @@ def test_dead_letters_are_filtered_by_kind_and_reason(system: System) -> None:
         letter(2, reason=Reason.NOT_JSON),
         letter(3, "kline", Reason.NOT_JSON),
     ]
-    system.market.put(Family.TRADES, [], letters)
+    system.store(letters=letters)
     counts = {
-        query: json_of(system.app(), f"/health/dead-letters?{query}")["pagination"]["total"]
+        query: json_of(system, f"/health/dead-letters?{query}")["pagination"]["total"]
         for query in ("", "kind=kline", "reason=not_json", "kind=kline&reason=not_json", "kind=nothing")
     }
     assert counts == {"": 4, "kind=kline": 2, "reason=not_json": 2, "kind=kline&reason=not_json": 1, "kind=nothing": 0}
 
 
 def test_an_unknown_reason_is_refused_with_the_known_ones(system: System) -> None:
-    (answer,) = get(system.app(), "/health/dead-letters?reason=bad_luck")
+    (answer,) = get(system, "/health/dead-letters?reason=bad_luck")
     assert fields_at_fault(answer) == ["reason"]
     assert all(reason in answer.json()["detail"][0]["msg"] for reason in Reason)
 
 
 @pytest.mark.parametrize("url", ["/health/summary", "/health?pair=BTCUSDT", "/health/dead-letters"])
 def test_a_store_that_cannot_be_asked_is_503(system: System, url: str) -> None:
-    system.metadata.failing = system.market.failing = True
-    (answer,) = get(system.app(), url)
+    system.remove("metadata.db")
+    system.remove("market.db")
+    (answer,) = get(system, url)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json() == {"detail": "Database not available"}
 
 
 def test_the_openapi_document_lists_every_route_with_its_parameters(system: System) -> None:
-    document = json_of(system.app(), "/openapi.json")
+    document = json_of(system, "/openapi.json")
     names = {
         path: [parameter["name"] for parameter in route["get"].get("parameters", [])]
         for path, route in document["paths"].items()
