@@ -64,6 +64,10 @@ def _instant(text: str) -> int:
         raise InvalidRequest("", "an ISO-8601 instant, or unix seconds or milliseconds", text) from error
 
 
+def _lowered(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
+
+
 _INSTANT_SCHEMA: Final = WithJsonSchema({"type": "string", "examples": ["2025-10-20T12:00:00Z", "1760961600000"]})
 
 Pair = Annotated[str, read_by(parse_symbol), Field(description="Trading symbol, in any case.", examples=["BTCUSDT"])]
@@ -84,7 +88,7 @@ Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Rows in the answer
 Offset = Annotated[
     int, Field(ge=0, le=MAX_OFFSET, description="Rows to skip, counted from the side that the limit counts from.")
 ]
-SortOrder = Annotated[Order, Field(description="Order of the answer by time.")]
+SortOrder = Annotated[Order, BeforeValidator(_lowered), Field(description="Order of the answer by time.")]
 
 
 class Query(BaseModel):

@@ -86,13 +86,18 @@ import asyncio
 import json
 import os
 from contextlib import asynccontextmanager
-from pathlib import Path
+from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from common.host import route_group
-from common.host.api import new_api
+from common.host.api import Api, Route
+from common.host.parameters import Query
+
+
+class Said(Query):
+    a: str = ""
+    body: str
 
 
 @asynccontextmanager
@@ -101,23 +106,17 @@ async def open_resources(context):
 
 
 def build(context):
-    api = new_api("Echo")
-
-    @api.get("/")
-    async def root() -> dict[str, object]:
+    async def root(query):
         return {"service": "echo", "pid": os.getpid(), "market": context.settings.petrosa_market}
 
-    @api.get("/echo/ticks")
-    async def ticks() -> list[object]:
+    async def ticks(query):
         file = context.settings.petrosa_data_dir / "ticks.ndjson"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return {"ticks": [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []}
 
-    @api.post("/echo/body")
-    async def body(request: Request) -> dict[str, object]:
-        return {"length": len(await request.body()), "query": request.url.query}
+    async def said(query):
+        return {"length": len(query.body), "a": query.a}
 
-    @api.get("/echo/stream")
-    async def stream() -> StreamingResponse:
+    async def stream(query):
         async def numbers():
             for number in range(5):
                 yield f"data: {number}\\n\\n"
@@ -125,7 +124,12 @@ def build(context):
 
         return StreamingResponse(numbers(), media_type="text/event-stream")
 
-    return api
+    return Api("Echo", [
+        Route("/", root, query=Query, model=Any, summary="Root"),
+        Route("/echo/ticks", ticks, query=Query, model=Any, summary="Ticks"),
+        Route("/echo/body", said, query=Said, model=Any, summary="What was said", method="POST"),
+        Route("/echo/stream", stream, query=Query, model=Any, summary="Numbers"),
+    ])
 
 
 api_echo = route_group("api_echo", resources=open_resources, build=build)

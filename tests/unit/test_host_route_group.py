@@ -12,43 +12,44 @@ from tests.support.asgi import serving
 
 SOURCE = """
 from contextlib import asynccontextmanager
-from fastapi import Query
-from starlette.requests import Request
+from typing import Any
 from starlette.responses import StreamingResponse
-from common.errors import InvalidRequest, NotFound, StoreUnavailable
+from common.errors import NotFound, StoreUnavailable
 from common.host import route_group
-from common.host.api import new_api
+from common.host.api import Api, Route
+from common.host.parameters import Limit, Query
+
+class Item(Query):
+    item: str
+    limit: Limit = 10
 
 @asynccontextmanager
 async def open_resources(context):
     yield {"greeting": "hello"}
 
 def build(resources):
-    api = new_api("Probe")
+    async def item(query: Item):
+        return {"item": query.item, "limit": query.limit, "greeting": resources["greeting"]}
 
-    @api.get("/probe/items/{item}")
-    async def item(item: str, request: Request, limit: int = Query(10, ge=1, le=100)):
-        return {"item": item, "limit": limit, "params": dict(request.path_params),
-                "url": str(request.url_for("item", item="x")), "greeting": resources["greeting"]}
-
-    @api.get("/probe/fail/{how}")
-    async def fail(how: str):
-        if how == "invalid":
-            raise InvalidRequest("pair", "a symbol", "???")
-        if how == "missing":
+    async def fail(query: Item):
+        if query.item == "missing":
             raise NotFound("No depth available for BTCUSDT")
-        if how == "store":
+        if query.item == "store":
             raise StoreUnavailable("disk at /secret/path is full", retry_after_s=3)
         raise RuntimeError("password=secret")
 
-    @api.get("/probe/late")
-    async def late():
+    async def late(query: Query):
         async def body():
             yield b"begun"
             raise RuntimeError("too late")
         return StreamingResponse(body())
 
-    return api
+    return Api("Probe", [
+        Route("/probe/items/{item}", item, query=Item, model=Any, summary="An item"),
+        Route("/probe/fail/{item}", fail, query=Item, model=Any, summary="A failure in a route that has a parameter"),
+        Route("/probe/fail", fail, query=Item, model=Any, summary="A failure"),
+        Route("/probe/late", late, query=Query, model=Any, summary="A late failure"),
+    ])
 
 probe_routes = route_group("probe_routes", resources=open_resources, build=build)
 """
@@ -69,29 +70,15 @@ def _get(source: str, *paths: str) -> list[httpx.Response]:
     return asyncio.run(run())
 
 
-def test_a_route_sees_its_own_parameters_only_and_can_name_its_routes(source: str) -> None:
+def test_a_route_works_on_the_resources(source: str) -> None:
     body = _get(source, "/probe/items/7?limit=5")[0].json()
-    assert body == {
-        "item": "7",
-        "limit": 5,
-        "params": {"item": "7"},
-        "url": "http://function/probe/items/x",
-        "greeting": "hello",
-    }
+    assert body == {"item": "7", "limit": 5, "greeting": "hello"}
 
 
-def test_invalid_parameters_are_422_in_one_shape(source: str) -> None:
-    ours, frameworks = _get(source, "/probe/fail/invalid", "/probe/items/7?limit=many")
-    assert ours.status_code == frameworks.status_code == 422
-    assert ours.json()["detail"][0]["loc"] == ["query", "pair"]
-    assert ours.json()["detail"][0]["input"] == "???"
-    assert frameworks.json()["detail"][0]["loc"] == ["query", "limit"]
-
-
-def test_missing_things_outages_and_bugs(source: str) -> None:
-    missing, store, bug, unknown = _get(
-        source, "/probe/fail/missing", "/probe/fail/store", "/probe/fail/bug", "/probe/nothing"
-    )
+@pytest.mark.parametrize("form", ["/probe/fail/{}", "/probe/fail?item={}"])
+def test_missing_things_outages_and_bugs(source: str, form: str) -> None:
+    paths = [form.format(item) for item in ("missing", "store", "bug")]
+    missing, store, bug, unknown = _get(source, *paths, "/probe/nothing")
     assert (missing.status_code, missing.json()) == (404, {"detail": "No depth available for BTCUSDT"})
     assert (store.status_code, store.json()) == (503, {"detail": "Database not available"})
     assert store.headers["retry-after"] == "3"
