@@ -1,9 +1,11 @@
 """A small project for tests of the one-machine runner: its own functions and manifests, none of the product's."""
 
+import shutil
 import textwrap
 from pathlib import Path
 from typing import Final
 
+_BRIDGE: Final = Path(__file__).resolve().parents[2] / "triggers" / "nats_bridge"
 _SERVICE: Final = """\
 apiVersion: serving.knative.dev/v1
 kind: Service
@@ -180,11 +182,12 @@ def add_function(
 
 
 def make_project(folder: Path) -> Path:
-    """Make a project with one route group, one event function that takes the ticks, and the schedule ``audit``."""
+    """Make a project: a route group, an event function that takes the ticks, the schedule ``audit``, and the bridge."""
     (folder / "infra" / "base").mkdir(parents=True)
     (folder / "infra" / "base" / "broker.yaml").write_text(_BROKER)
     (folder / "triggers" / "cron").mkdir(parents=True)
     (folder / "triggers" / "cron" / "audit.yaml").write_text(_PING_SOURCE.format(schedule="audit"))
+    shutil.copytree(_BRIDGE, folder / "triggers" / "nats_bridge", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     add_function(folder, "api_echo", _API, role="route-group", routes="/,/echo")
     add_function(folder, "recorder", _RECORDER, event_type="dev.knative.sources.ping")
     return folder

@@ -67,14 +67,14 @@ def test_the_manifests_of_this_project_are_read() -> None:
     assert {"ingest", "planner", "dead-letter", "api-data"} <= names
     assert {each.subscriber.service for each in manifests.triggers} <= names
     assert all(each.delivery.dead_letter_sink == Destination(service="dead-letter") for each in manifests.triggers)
-    assert all((PROJECT / each.source).exists() or "api" in each.source for each in manifests.services)
+    assert all((PROJECT / each.source).exists() for each in manifests.services)
     assert {"analytics", "audit", "retention"} <= {each.extensions["schedule"] for each in manifests.ping_sources}
 
 
 def test_a_service_says_what_runs_and_how_much_at_once(tmp_path: Path) -> None:
     written = changed(service("ingest", concurrency=4), "metadata.annotations", {"petrosa.io/local-process": "ingest"})
     (found,) = load_manifests(project(tmp_path, service=written)).services
-    assert (found.name, found.target, found.folder) == ("ingest", "ingest", Path("functions/ingest"))
+    assert (found.name, found.target) == ("ingest", "ingest")
     assert (found.source, found.role, found.routes) == ("functions/ingest/main.py", "event-function", ())
     assert (found.local_process, found.concurrency, found.env) == ("ingest", 4, {"FUNCTION_TARGET": "ingest"})
 

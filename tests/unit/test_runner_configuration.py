@@ -102,9 +102,7 @@ def test_unknown_stores_are_refused_with_the_known_ones() -> None:
 
 def environment(tmp_path: Path, base: dict[str, str], **stores: str) -> dict[str, str]:
     options = run_options("none", isolate=False)
-    return part_environment(
-        options, StateFolder(tmp_path), sink="http://s", bridge_url="http://b", stores=stores, base=base
-    )
+    return part_environment(options, StateFolder(tmp_path), {"BRIDGE_HEALTH_URL": "http://b", **stores}, base)
 
 
 def test_parts_are_told_where_the_servers_of_the_run_are(tmp_path: Path) -> None:
@@ -117,7 +115,7 @@ def test_parts_get_the_users_settings_and_the_addresses_of_the_run(tmp_path: Pat
     found = environment(tmp_path, {"SUPPORTED_PAIRS": "BTCUSDT", "PETROSA_DATA_DIR": "relative", "K_SINK": "elsewhere"})
     assert found["SUPPORTED_PAIRS"] == "BTCUSDT"
     assert found["PETROSA_DATA_DIR"] == str(tmp_path)
-    assert found["K_SINK"] == "http://s"
+    assert "K_SINK" not in found, "a SinkBinding gives it, and to its subjects alone"
     assert found["BRIDGE_HEALTH_URL"] == "http://b"
     assert found["NATS_URL"] == "nats://127.0.0.1:4222"
     assert found["PETROSA_MARKET"] == "um"

@@ -12,7 +12,6 @@ def service(name: str, *routes: str, local_process: str | None = None) -> Functi
     return FunctionService(
         name=name,
         target=target,
-        folder=Path("functions") / target,
         source=f"functions/{target}/main.py",
         role=role,
         routes=routes,
@@ -34,7 +33,13 @@ SERVICES = [
 def plan_of(services: list[FunctionService], *, isolate: bool = False) -> WorkersPlan:
     ports = iter(range(20_000, 20_100))
     return workers_plan(
-        services, project_dir=Path("/project"), isolate=isolate, origin_port=8080, ports=ports, others={}
+        services,
+        project_dir=Path("/project"),
+        isolate=isolate,
+        origin_port=8080,
+        ports=ports,
+        others={},
+        sink="http://sink",
     )
 
 

@@ -97,7 +97,7 @@ def _dead_letter_url(trigger: Trigger, plan: BrokerPlan) -> str | None:
     url = _address(sink, plan)
     if url is None:
         raise ConfigurationError(
-            f"{trigger.file}: spec.delivery.deadLetterSink: the Service {sink.service} was not found among those that "
+            f"{trigger.where}: spec.delivery.deadLetterSink: the Service {sink.service} was not found among those that "
             "run: add it, or name another"
         )
     return url

@@ -1,12 +1,15 @@
 """The manifests as they are written. Fields that nothing here reads are named too: any other is refused."""
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from infra.local.broker.filters import FilterManifest, LegacyFilter
-from infra.local.manifests.model import BackoffPolicy, Delivery, Destination
+from infra.local.manifests.model import BackoffPolicy, Delivery, Destination, HttpProbe
+
+_READINESS_PERIOD_S: Final = 5.0
+_LIVENESS_PERIOD_S: Final = 10.0  # the platform's default
 
 
 class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
@@ -17,7 +20,7 @@ class Metadata(Document):
     """What every resource has: its name, where, and what is noted at it."""
 
     name: str
-    namespace: str
+    namespace: str = "default"
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
@@ -130,6 +133,67 @@ class PingSourceDocument(Document, tag_field="kind", tag="PingSource"):
     spec: PingSourceSpec
 
 
+class _Match(Document):
+    match_labels: dict[str, str]
+
+
+class _Subject(Document):
+    api_version: str
+    kind: str
+    namespace: str | None = None
+    name: str | None = None
+    selector: _Match | None = None
+
+
+class _SinkBindingSpec(Document):
+    subject: _Subject
+    sink: DestinationDocument
+
+
+class SinkBindingDocument(Document, tag_field="kind", tag="SinkBinding"):
+    """A SinkBinding: gives its subjects the address of the sink."""
+
+    api_version: Literal["sources.knative.dev/v1"]
+    metadata: Metadata
+    spec: _SinkBindingSpec
+
+    def binds(self, document: "ServiceDocument | DeploymentDocument") -> bool:
+        """Tell whether a resource is among its subjects."""
+        subject, metadata = self.spec.subject, document.metadata
+        kind = "Deployment" if isinstance(document, DeploymentDocument) else "Service"
+        if (subject.api_version, subject.kind) != (document.api_version, kind):
+            return False
+        if subject.selector is None:
+            return subject.name == metadata.name
+        return subject.selector.match_labels.items() <= metadata.labels.items()
+
+
+class _HttpGet(Document):
+    path: str = "/"
+    port: int | str | None = None  # on one machine a part has one port, whatever its number
+
+
+class ProbeDocument(Document):
+    """A probe of a container, with what the platform fills in where it says nothing."""
+
+    http_get: _HttpGet
+    initial_delay_seconds: int = 0
+    period_seconds: int | None = None
+    timeout_seconds: int = 1
+    failure_threshold: int = 3
+    success_threshold: Literal[1] = 1
+
+    def to_probe(self, usual_period_s: float) -> HttpProbe:
+        """Return the probe that this part describes."""
+        return HttpProbe(
+            path=self.http_get.path,
+            period_s=self.period_seconds or usual_period_s,
+            timeout_s=self.timeout_seconds,
+            failures=self.failure_threshold,
+            delay_s=self.initial_delay_seconds,
+        )
+
+
 class _Variable(Document):
     name: str
     value: str | None = None
@@ -144,20 +208,31 @@ class _Container(Document):
     env: list[_Variable] = []
     env_from: list[dict[str, Any]] = []
     image_pull_policy: str | None = None
-    liveness_probe: dict[str, Any] = {}
+    liveness_probe: ProbeDocument | None = None
     ports: list[dict[str, Any]] = []
-    readiness_probe: dict[str, Any] = {}
+    readiness_probe: ProbeDocument | None = None
     resources: dict[str, Any] = {}
     security_context: dict[str, Any] = {}
     volume_mounts: list[dict[str, Any]] = []
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment, as far as it stands in the manifest."""
+        return {each.name: each.value for each in self.env if each.value is not None}
 
-class _RevisionSpec(Document):
+    @property
+    def readiness(self) -> HttpProbe | None:
+        """Whether it would serve; without a period the platform's proxy asks as it sees fit, and so does the runner."""
+        return self.readiness_probe.to_probe(_READINESS_PERIOD_S) if self.readiness_probe else None
+
+    @property
+    def liveness(self) -> HttpProbe | None:
+        """Whether it has to be started again."""
+        return self.liveness_probe.to_probe(_LIVENESS_PERIOD_S) if self.liveness_probe else None
+
+
+class _PodSpec(Document):
     containers: list[_Container]
-    container_concurrency: int = 0
-    timeout_seconds: int | None = None
-    response_start_timeout_seconds: int | None = None
-    idle_timeout_seconds: int | None = None
     automount_service_account_token: bool | None = None
     enable_service_links: bool | None = None
     image_pull_secrets: list[dict[str, Any]] = []
@@ -169,19 +244,33 @@ class _RevisionSpec(Document):
             raise ValueError(f"containers: expected one, was {len(self.containers)}")
 
 
+class _RevisionSpec(_PodSpec):
+    container_concurrency: int = 0
+    timeout_seconds: int | None = None
+    response_start_timeout_seconds: int | None = None
+    idle_timeout_seconds: int | None = None
+
+
+class _DeployedSpec(_PodSpec):
+    affinity: dict[str, Any] = {}
+    security_context: dict[str, Any] = {}
+    termination_grace_period_seconds: float = 30
+    topology_spread_constraints: list[dict[str, Any]] = []
+
+
 class _TemplateMetadata(Document):
     name: str | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
 
-class _Template(Document):
+class _Revision(Document):
     spec: _RevisionSpec
     metadata: _TemplateMetadata | None = None
 
 
 class _ServiceSpec(Document):
-    template: _Template
+    template: _Revision
     traffic: list[dict[str, Any]] = []
 
 
@@ -191,6 +280,27 @@ class ServiceDocument(Document, tag_field="kind", tag="Service"):
     api_version: Literal["serving.knative.dev/v1"]
     metadata: Metadata
     spec: _ServiceSpec
+
+
+class _Pod(Document):
+    spec: _DeployedSpec
+    metadata: _TemplateMetadata | None = None
+
+
+class _DeploymentSpec(Document):
+    selector: _Match
+    template: _Pod
+    replicas: int = 1
+    revision_history_limit: int | None = None
+    strategy: dict[str, Any] = {}
+
+
+class DeploymentDocument(Document, tag_field="kind", tag="Deployment"):
+    """A Deployment."""
+
+    api_version: Literal["apps/v1"]
+    metadata: Metadata
+    spec: _DeploymentSpec
 
 
 def _seconds(field: str, text: str) -> float:

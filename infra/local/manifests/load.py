@@ -1,6 +1,6 @@
-"""Reads the deployed manifests as the parts of one machine need them: Services, Triggers, PingSources and the Broker.
+"""Reads what is deployed as the parts of one machine need it: Services, Triggers, PingSources, Deployments, the Broker.
 
-This is their only reader. It is as strict as the cluster's admission on what it reads, and says which file and which
+This is its only reader. It is as strict as the cluster's admission on what it reads, and says which file and which
 field is wrong; it is no substitute for the schemas of the resources, which the tests check.
 """
 
@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import Final, TypeVar, cast, get_args
 
 import msgspec
-import yaml
 
 from common.errors import ConfigurationError
 from infra.local.manifests.documents import (
     BrokerDocument,
     DeliveryDocument,
+    DeploymentDocument,
     PingSourceDocument,
     PingSourceSpec,
     ServiceDocument,
+    SinkBindingDocument,
     TriggerDocument,
 )
+from infra.local.manifests.kustomize import Resource, documents, resources_of
 from infra.local.manifests.model import (
     BrokerSpec,
     Delivery,
     FunctionService,
     Manifests,
     PingSource,
+    Program,
     Role,
     Trigger,
 )
@@ -34,11 +37,18 @@ from infra.local.manifests.schedule import Schedule
 _ROLE_LABEL: Final = "petrosa.io/role"
 _ROUTES_ANNOTATION: Final = "petrosa.io/routes"
 _PROCESS_ANNOTATION: Final = "petrosa.io/local-process"
+_ADDRESS_ANNOTATION: Final = "petrosa.io/local-address"
 _JSON: Final = "application/json"
+# What means nothing on one machine.
+_PASSED_OVER: Final = frozenset({("v1", "Service"), ("policy/v1", "PodDisruptionBudget")})
+
+Document = ServiceDocument | TriggerDocument | PingSourceDocument | SinkBindingDocument | DeploymentDocument
+D = TypeVar("D", ServiceDocument, TriggerDocument, PingSourceDocument, SinkBindingDocument, DeploymentDocument)
+T = TypeVar("T")
 
 
 def load_manifests(project_dir: Path) -> Manifests:
-    """Read the manifests of a project.
+    """Read the manifests of a project: those in the folders of ``functions/`` and ``triggers/``, and the Broker.
 
     Args:
         project_dir: folder that holds ``functions/``, ``triggers/`` and ``infra/``.
@@ -47,124 +57,147 @@ def load_manifests(project_dir: Path) -> Manifests:
         ConfigurationError: a manifest is missing or wrong; the text names file and field.
     """
     broker = _broker(project_dir / "infra" / "base" / "broker.yaml")
-    services = _documents(project_dir, "functions/*/service.yaml", ServiceDocument)
-    triggers = _documents(project_dir, "functions/*/trigger.yaml", TriggerDocument)
-    ping_sources = _documents(project_dir, "triggers/cron/*.yaml", PingSourceDocument)
-    _check_names(services, broker.namespace)
-    _check_names(triggers, broker.namespace)
-    _check_names(ping_sources, broker.namespace)
+    found = list(_found(project_dir))
+    _check_names(found, broker.namespace)
+    bindings = [_binding(where, each, broker) for where, each in _of(SinkBindingDocument, found)]
     return Manifests(
         broker=broker,
-        services=tuple(_service(file, each, project_dir) for file, each in services),
-        triggers=tuple(_trigger(file, each, broker) for file, each in triggers),
-        ping_sources=tuple(_ping_source(file, each, broker) for file, each in ping_sources),
+        services=tuple(_service(where, each, bindings) for where, each in _of(ServiceDocument, found)),
+        triggers=tuple(_trigger(where, each, broker) for where, each in _of(TriggerDocument, found)),
+        ping_sources=tuple(_ping_source(where, each, broker) for where, each in _of(PingSourceDocument, found)),
+        programs=tuple(
+            _program(where, each, bindings) for where, each in _of(DeploymentDocument, found) if each.spec.replicas > 0
+        ),
     )
 
 
-M = TypeVar("M", BrokerDocument, TriggerDocument, PingSourceDocument, ServiceDocument)
-Manifest = TriggerDocument | PingSourceDocument | ServiceDocument
+def _found(project_dir: Path) -> Iterator[tuple[str, Document]]:
+    for folder in sorted(path for name in ("functions", "triggers") for path in (project_dir / name).glob("*/")):
+        for resource in resources_of(folder):
+            if (resource.body.get("apiVersion"), resource.body.get("kind")) not in _PASSED_OVER:
+                yield resource.where, _converted(resource)
 
 
-def _documents(project_dir: Path, pattern: str, kind: type[M]) -> list[tuple[Path, M]]:
-    return [(file, each) for file in sorted(project_dir.glob(pattern)) for each in _read(file, kind)]
-
-
-def _read(file: Path, kind: type[M]) -> Iterator[M]:
+def _converted(resource: Resource) -> Document:
     try:
-        for document in yaml.safe_load_all(file.read_text()):
-            if document is not None:
-                yield msgspec.convert(document, kind)
-    except OSError as error:
-        raise ConfigurationError(f"{file}: the manifest cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file}: expected UTF-8 text") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file}: not YAML: {error}") from error
+        converted: Document = msgspec.convert(resource.body, Document)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{file}: {error}") from error
+        raise ConfigurationError(f"{resource.where}: {error}") from error
+    return converted
 
 
-def _check_names(found: Sequence[tuple[Path, Manifest]], namespace: str) -> None:
-    files: dict[str, Path] = {}
-    for file, each in found:
+def _of(kind: type[D], found: Sequence[tuple[str, Document]]) -> list[tuple[str, D]]:
+    return [(where, each) for where, each in found if isinstance(each, kind)]
+
+
+def _check_names(found: Sequence[tuple[str, Document]], namespace: str) -> None:
+    places: dict[tuple[type[Document], str], str] = {}
+    for where, each in found:
         name = each.metadata.name
         if each.metadata.namespace != namespace:
-            raise _wrong(file, "metadata.namespace", f"{namespace}, as the Broker", each.metadata.namespace)
-        if name in files:
-            raise ConfigurationError(
-                f"{file}: metadata.name: {name!r} was already used in {files[name]}: choose another"
-            )
-        files[name] = file
+            raise _wrong(where, "metadata.namespace", f"{namespace}, as the Broker", each.metadata.namespace)
+        if (earlier := places.get((type(each), name))) is not None:
+            raise ConfigurationError(f"{where}: metadata.name: {name!r} was already used in {earlier}: choose another")
+        places[type(each), name] = where
 
 
 def _broker(file: Path) -> BrokerSpec:
-    found = list(_read(file, BrokerDocument))
+    found = documents(file)
     if len(found) != 1:
         raise ConfigurationError(f"{file}: expected one Broker, was {len(found)}")
-    delivery = _checked(file, "spec.delivery", found[0].spec.delivery.to_delivery)
-    return BrokerSpec(found[0].metadata.name, found[0].metadata.namespace, delivery)
+    try:
+        broker = msgspec.convert(found[0], BrokerDocument)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
+    delivery = _checked(str(file), "spec.delivery", broker.spec.delivery.to_delivery)
+    return BrokerSpec(broker.metadata.name, broker.metadata.namespace, delivery)
 
 
-def _service(file: Path, manifest: ServiceDocument, project_dir: Path) -> FunctionService:
-    revision = manifest.spec.template.spec
-    env = {each.name: each.value for each in revision.containers[0].env if each.value is not None}
-    folder = file.parent.relative_to(project_dir)
-    role = _role(file, manifest.metadata.labels.get(_ROLE_LABEL))
-    target = env.get("FUNCTION_TARGET")
+def _binding(where: str, manifest: SinkBindingDocument, broker: BrokerSpec) -> SinkBindingDocument:
+    ref = manifest.spec.sink.ref
+    if ref is None or (ref.kind, ref.name) != ("Broker", broker.name):
+        raise _wrong(where, "spec.sink.ref", f"the Broker {broker.name}", manifest.spec.sink.uri or (ref and ref.name))
+    return manifest
+
+
+def _service(where: str, manifest: ServiceDocument, bindings: Sequence[SinkBindingDocument]) -> FunctionService:
+    revision, metadata = manifest.spec.template.spec, manifest.metadata
+    container = revision.containers[0]
+    role = _role(where, metadata.labels.get(_ROLE_LABEL))
+    target = container.variables.get("FUNCTION_TARGET")
     if not target:
-        raise _wrong(file, "env FUNCTION_TARGET", "the name of the function", target)
+        raise _wrong(where, "env FUNCTION_TARGET", "the name of the function", target)
     return FunctionService(
-        name=manifest.metadata.name,
+        name=metadata.name,
         target=target,
-        folder=folder,
-        source=env.get("FUNCTION_SOURCE", f"{folder.as_posix()}/main.py"),
+        source=container.variables.get("FUNCTION_SOURCE", f"functions/{target}/main.py"),
         role=role,
-        routes=_routes(file, role, manifest.metadata.annotations.get(_ROUTES_ANNOTATION)),
-        local_process=manifest.metadata.annotations.get(_PROCESS_ANNOTATION) or role,
-        env=env,
+        routes=_routes(where, role, metadata.annotations.get(_ROUTES_ANNOTATION)),
+        local_process=metadata.annotations.get(_PROCESS_ANNOTATION) or role,
+        env=container.variables,
         concurrency=revision.container_concurrency,
+        readiness=container.readiness,
+        liveness=container.liveness,
+        emits=any(binding.binds(manifest) for binding in bindings),
     )
 
 
-def _role(file: Path, value: str | None) -> Role:
+def _program(where: str, manifest: DeploymentDocument, bindings: Sequence[SinkBindingDocument]) -> Program:
+    pod, metadata = manifest.spec.template.spec, manifest.metadata
+    container = pod.containers[0]
+    if not container.command:
+        raise _wrong(where, "command", "what runs, because one machine has no images", container.command)
+    return Program(
+        name=metadata.annotations.get(_PROCESS_ANNOTATION) or metadata.name,
+        command=(*container.command, *container.args),
+        env=container.variables,
+        readiness=container.readiness,
+        liveness=container.liveness,
+        grace_s=pod.termination_grace_period_seconds,
+        emits=any(binding.binds(manifest) for binding in bindings),
+        address_variable=metadata.annotations.get(_ADDRESS_ANNOTATION),
+    )
+
+
+def _role(where: str, value: str | None) -> Role:
     if value in get_args(Role):
         return cast("Role", value)
-    raise _wrong(file, f"metadata.labels[{_ROLE_LABEL}]", "event-function or route-group", value)
+    raise _wrong(where, f"metadata.labels[{_ROLE_LABEL}]", "event-function or route-group", value)
 
 
-def _routes(file: Path, role: Role, value: str | None) -> tuple[str, ...]:
+def _routes(where: str, role: Role, value: str | None) -> tuple[str, ...]:
     field = f"metadata.annotations[{_ROUTES_ANNOTATION}]"
     routes = tuple(route.strip() for route in (value or "").split(",") if route.strip())
     if bool(routes) != (role == "route-group"):
-        raise _wrong(file, field, "path prefixes for a route group, and nothing else", value)
+        raise _wrong(where, field, "path prefixes for a route group, and nothing else", value)
     for route in routes:
         if not route.startswith("/") or (route != "/" and route.endswith("/")):
-            raise _wrong(file, field, "prefixes such as /data", route)
+            raise _wrong(where, field, "prefixes such as /data", route)
     return routes
 
 
-def _trigger(file: Path, manifest: TriggerDocument, broker: BrokerSpec) -> Trigger:
+def _trigger(where: str, manifest: TriggerDocument, broker: BrokerSpec) -> Trigger:
     spec = manifest.spec
     if spec.broker != broker.name:
-        raise _wrong(file, "spec.broker", broker.name, spec.broker)
+        raise _wrong(where, "spec.broker", broker.name, spec.broker)
     field = f"spec.filters of the Trigger {manifest.metadata.name}"
-    filters = _checked(file, field, lambda: tuple(each.to_filter() for each in spec.filters))
+    filters = _checked(where, field, lambda: tuple(each.to_filter() for each in spec.filters))
     if not filters and spec.filter is not None:
         filters = (spec.filter.to_filter(),)
     return Trigger(
         name=manifest.metadata.name,
         filters=filters,
-        subscriber=_checked(file, "spec.subscriber", spec.subscriber.to_service),
-        delivery=_effective_delivery(file, spec.delivery, broker.delivery),
-        file=file,
+        subscriber=_checked(where, "spec.subscriber", spec.subscriber.to_service),
+        delivery=_effective_delivery(where, spec.delivery, broker.delivery),
+        where=where,
     )
 
 
-def _effective_delivery(file: Path, own: DeliveryDocument | None, default: Delivery) -> Delivery:
+def _effective_delivery(where: str, own: DeliveryDocument | None, default: Delivery) -> Delivery:
     """Return what counts: the Trigger's own delivery replaces the Broker's, whose dead-letter sink alone stands in."""
     if own is None:
         return default
-    delivery = _checked(file, "spec.delivery", own.to_delivery)
+    delivery = _checked(where, "spec.delivery", own.to_delivery)
     if delivery.dead_letter_sink is not None:
         return delivery
     return Delivery(
@@ -176,20 +209,20 @@ def _effective_delivery(file: Path, own: DeliveryDocument | None, default: Deliv
     )
 
 
-def _ping_source(file: Path, manifest: PingSourceDocument, broker: BrokerSpec) -> PingSource:
+def _ping_source(where: str, manifest: PingSourceDocument, broker: BrokerSpec) -> PingSource:
     spec = manifest.spec
     ref = spec.sink.ref
     if ref is None or (ref.kind, ref.name) != ("Broker", broker.name):
-        raise _wrong(file, "spec.sink.ref", f"the Broker {broker.name}", spec.sink.uri or (ref and ref.name))
+        raise _wrong(where, "spec.sink.ref", f"the Broker {broker.name}", spec.sink.uri or (ref and ref.name))
     for name in spec.ce_overrides.extensions:
         if not (name.isascii() and name.isalnum() and name == name.lower()):
-            raise _wrong(file, "spec.ceOverrides.extensions", "names of lower-case letters and digits", name)
+            raise _wrong(where, "spec.ceOverrides.extensions", "names of lower-case letters and digits", name)
     return PingSource(
         name=manifest.metadata.name,
         namespace=manifest.metadata.namespace,
-        schedule=_checked(file, "spec.schedule", lambda: Schedule.parse(spec.schedule, spec.timezone)),
+        schedule=_checked(where, "spec.schedule", lambda: Schedule.parse(spec.schedule, spec.timezone)),
         content_type=spec.content_type,
-        data=_checked(file, "spec.data", lambda: _ping_data(spec)),
+        data=_checked(where, "spec.data", lambda: _ping_data(spec)),
         extensions=spec.ce_overrides.extensions,
     )
 
@@ -204,15 +237,12 @@ def _ping_data(spec: PingSourceSpec) -> bytes:
     return msgspec.json.encode(fields, order="sorted")
 
 
-T = TypeVar("T")
-
-
-def _checked(file: Path, field: str, make: Callable[[], T]) -> T:
+def _checked(where: str, field: str, make: Callable[[], T]) -> T:
     try:
         return make()
     except ValueError as error:
-        raise ConfigurationError(f"{file}: {field}: {error}") from error
+        raise ConfigurationError(f"{where}: {field}: {error}") from error
 
 
-def _wrong(file: Path, field: str, expected: str, value: object) -> ConfigurationError:
-    return ConfigurationError(f"{file}: {field}: expected {expected}, was {value!r}")
+def _wrong(where: str, field: str, expected: str, value: object) -> ConfigurationError:
+    return ConfigurationError(f"{where}: {field}: expected {expected}, was {value!r}")

@@ -90,6 +90,7 @@ def workers_plan(
     origin_port: int,
     ports: Iterator[int],
     others: dict[str, str],
+    sink: str,
 ) -> WorkersPlan:
     """Lay the functions out over processes.
 
@@ -100,6 +101,7 @@ def workers_plan(
         origin_port: where the single origin listens.
         ports: free ports to take.
         others: parts without functions whose metrics belong to the system's, name → base URL.
+        sink: address of the broker, for those that a SinkBinding gives it.
     """
     groups = groups_of(services, isolate=isolate)
     origin = origin_of(groups)
@@ -107,7 +109,7 @@ def workers_plan(
         Worker(
             name,
             next(ports),
-            tuple(_hosted(service, project_dir) for service in group),
+            tuple(_hosted(service, project_dir, sink) for service in group),
             origin_port if name == origin else None,
         )
         for name, group in groups.items()
@@ -115,10 +117,9 @@ def workers_plan(
     return WorkersPlan(workers, others)
 
 
-def _hosted(service: "FunctionService", project_dir: Path) -> HostedFunction:
-    return HostedFunction(
-        service.name, service.target, str(project_dir / service.source), service.routes, dict(service.env)
-    )
+def _hosted(service: "FunctionService", project_dir: Path, sink: str) -> HostedFunction:
+    environment = service.env | ({"K_SINK": sink} if service.emits else {})
+    return HostedFunction(service.name, service.target, str(project_dir / service.source), service.routes, environment)
 
 
 def write_plan(file: Path, plan: WorkersPlan) -> None:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import infra
 from common.clock import SystemClock, clock_from
 from common.errors import ConfigurationError
-from common.settings import load_settings, read_settings
+from common.settings import Settings, load_settings, read_settings
 from common.times import to_iso
 from infra.local.databases.stores import EMBEDDED, SERVERS, StoreOptions
 from infra.local.runner.run_record import DEFAULT_FOLDERS
@@ -26,6 +26,8 @@ _DEFAULTS: Final = {
     "CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "2",
     "OPENBLAS_NUM_THREADS": "1",  # the arrays are small: more threads only wait for each other
 }
+# What a SinkBinding gives, and to its subjects alone.
+_BOUND: Final = frozenset({"K_SINK", "K_CE_OVERRIDES", "K_CA_CERTS"})
 
 
 class RunSettings(BaseSettings):
@@ -140,22 +142,14 @@ def anchored(clock: str | None) -> str | None:
 
 
 def part_environment(
-    options: RunOptions,
-    folder: StateFolder,
-    *,
-    sink: str,
-    bridge_url: str,
-    stores: Mapping[str, str],
-    base: Mapping[str, str] | None = None,
+    options: RunOptions, folder: StateFolder, addresses: Mapping[str, str], base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return the environment that all parts share: what the user set, and where the parts of this run are.
 
     Args:
         options: what the run was started with.
         folder: its state folder.
-        sink: address of the broker.
-        bridge_url: address of the bridge.
-        stores: the addresses of the database servers that the run starts, by variable.
+        addresses: where parts and database servers of the run are, by variable.
         base: what the user set; the environment of this process by default.
 
     Raises:
@@ -166,10 +160,9 @@ def part_environment(
         "PETROSA_MARKET": options.market,
         "PETROSA_CLOCK": options.clock or "",
         "NATS_URL": options.nats_url,
-        "K_SINK": sink,
-        "BRIDGE_HEALTH_URL": bridge_url,
-        **stores,
+        **addresses,
     }
-    environment = _DEFAULTS | dict(os.environ if base is None else base) | shared
-    load_settings(**{name.lower(): value for name, value in shared.items()})
-    return environment
+    given = {name: value for name, value in (os.environ if base is None else base).items() if name not in _BOUND}
+    known = {name.lower(): value for name, value in shared.items() if name.lower() in Settings.model_fields}
+    load_settings(**known)
+    return _DEFAULTS | given | shared

@@ -27,7 +27,7 @@ READY_STATUSES: Final = (200, 404)  # a project without that route is ready with
 RECEIVED: Final = "data_manager_messages_received_total"
 STORED: Final = "petrosa_rows_stored_total"
 _RAW: Final = 'event_type="raw"'  # counts every message a second time
-_HTTP_TIMEOUT: Final = {"connect": 1.0, "read": 2.0, "write": 1.0, "pool": 1.0}
+_HTTP_TIMEOUT_S: Final = 2.0
 _READ_SHARE: Final = 50  # a read of the stores is followed by a pause of 50 times its length
 
 
@@ -183,10 +183,11 @@ class Observer:
         return self._rates.rate("received", received, now_s), {name: rate for name, rate in rates.items() if rate}
 
 
-async def get(pool: httpcore.AsyncConnectionPool, url: str) -> tuple[int, bytes]:
+async def get(pool: httpcore.AsyncConnectionPool, url: str, timeout_s: float = _HTTP_TIMEOUT_S) -> tuple[int, bytes]:
     """Return status and body of a GET; status 0 when nobody answered."""
+    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
     try:
-        answer = await pool.request("GET", url, extensions={"timeout": _HTTP_TIMEOUT})
+        answer = await pool.request("GET", url, extensions={"timeout": timeouts})
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError):
         return 0, b""
     return answer.status, answer.content

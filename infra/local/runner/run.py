@@ -19,10 +19,11 @@ from infra.local.databases.stores import SERVERS, Stores, prepare_stores
 from infra.local.ports import require_free
 from infra.local.runner import nats_server
 from infra.local.runner.blueprint import draw
+from infra.local.runner.checks import Probe
 from infra.local.runner.configuration import RunOptions
 from infra.local.runner.observation import READINESS, READY_STATUSES, Observer, StoreReader, get, readiness_reason
 from infra.local.runner.state_folder import StateFolder
-from infra.local.runner.supervisor import PartFailed, Probe
+from infra.local.runner.supervisor import PartFailed
 from infra.local.runner.system import LocalSystem
 from infra.local.runner.view import View, view_for
 from infra.local.waiting import until
@@ -179,6 +180,7 @@ class Run:
             await observer.look(self._system.record())  # rates need a first look
             await asyncio.sleep(_FIRST_SHOW_S)
             while True:
+                self._system.refresh_record()
                 record = self._system.record()
                 self._view.show(record, await observer.look(record))
                 await asyncio.sleep(self._view.interval_s)
@@ -188,11 +190,12 @@ class Run:
         finally:
             await stores.close()
 
-    def _http_probe(self, url: str) -> Probe:
-        async def ready() -> bool:
-            return (await get(self._pool, url))[0] == 200
+    def _http_probe(self, url: str, timeout_s: float) -> Probe:
+        async def succeeds() -> bool:
+            status, _ = await get(self._pool, url, timeout_s)
+            return 200 <= status < 400
 
-        return ready
+        return succeeds
 
 
 def examples(url: str, routes: Collection[str], schedules: Collection[str]) -> list[str]:
@@ -220,13 +223,14 @@ async def run(options: RunOptions, folder: StateFolder, console: Console) -> int
         ConfigurationError: a setting is wrong or a port is taken; nothing was started.
     """
     logging.basicConfig(filename=folder.log("runner"), level=logging.INFO, force=True)
+    logging.raiseExceptions = False  # a full disk is said once, not with every line of the log
     require_free(options.http_port, "PETROSA_HTTP_PORT")
     if options.external_nats is None:
         require_free(options.nats_port, "PETROSA_NATS_PORT")
     else:
         await nats_server.require_reachable(options.external_nats)
     folder.feed_file.unlink(missing_ok=True)
-    async with httpcore.AsyncConnectionPool(keepalive_expiry=30) as pool:
+    async with httpcore.AsyncConnectionPool(max_connections=None, keepalive_expiry=30) as pool:
         with view_for(console) as view:
             view.note(f"starting in {folder.path}")
             stores = await _prepared_stores(options, folder)

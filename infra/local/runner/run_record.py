@@ -15,7 +15,7 @@ DEFAULT_FOLDERS: Final = Path(".petrosa")
 
 
 class PartRecord(msgspec.Struct, frozen=True):
-    """One part: its process, how often it was started again, where it answers and where it writes its log."""
+    """One part: its process, how often it was started again, where it answers, where it writes its log, what fails."""
 
     pid: int | None
     state: str
@@ -23,6 +23,7 @@ class PartRecord(msgspec.Struct, frozen=True):
     url: str | None
     log: str
     functions: tuple[str, ...] = ()
+    trouble: str = ""
 
 
 class RunRecord(msgspec.Struct, frozen=True):

@@ -134,10 +134,18 @@ def _described(mark: StateMark) -> str:
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Replace ``file`` so that a reader sees the old or the new content, never a part of one."""
+    """Replace ``file`` so that a reader sees the old or the new content, never a part of one.
+
+    Raises:
+        OSError: it cannot be written; the old one stays.
+    """
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(file)
+    try:
+        draft.write_bytes(content)
+        draft.replace(file)
+    except OSError:
+        draft.unlink(missing_ok=True)  # half of it would take room
+        raise
 
 
 def rotate_log(log: Path, limit_bytes: int = _LOG_LIMIT_BYTES) -> None:

@@ -1,6 +1,7 @@
 """Keeps the parts of a system running: starts them, starts again what dies, stops them within a bound.
 
-A part that dies is started again at once; one that dies repeatedly within seconds is given a growing pause. Children
+A part that dies is started again at once; one that dies repeatedly within seconds is given a growing pause; one whose
+liveness probe has failed as often as its manifest allows is ended, and started again. Children
 are tied to the runner (``tether.py``), so none outlives it, and sit in sessions of their own, so that Ctrl-C in the
 terminal reaches the runner alone.
 """
@@ -10,14 +11,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from common.errors import PetrosaError
+from infra.local.runner.checks import Check, Probe
 from infra.local.runner.state_folder import rotate_log
 from infra.local.waiting import until
 
@@ -28,14 +30,13 @@ _PROBE_EVERY_S: Final = 0.05
 _DEATHS_BEFORE_FIRST_READY: Final = 5
 _WRONG_CONFIGURATION: Final = 2  # the exit status by which our processes say that a new try would end the same
 
-Probe = Callable[[], Awaitable[bool]]
-
 
 class PartState(StrEnum):
     """Where a part stands."""
 
     STARTING = "starting"
     READY = "ready"
+    UNREADY = "not ready"
     DOWN = "down"
     ENDED = "ended"
     STOPPED = "stopped"
@@ -54,7 +55,8 @@ class PartSpec:
         command: program and arguments.
         environment: all its variables.
         log: file that takes its output.
-        ready: asks whether it does its work; without one it is ready once it runs.
+        ready: asks whether it has started; without one it has once it runs.
+        checks: what it is asked while it runs.
         url: base of its HTTP endpoints, if it has any.
         stop_timeout_s: how long it may take to end after SIGTERM.
         may_end: it may end by itself with status 0, and is then left so.
@@ -67,6 +69,7 @@ class PartSpec:
     environment: Mapping[str, str]
     log: Path
     ready: Probe | None = None
+    checks: tuple[Check, ...] = ()
     url: str | None = None
     stop_timeout_s: float = 8.0
     may_end: bool = False
@@ -81,15 +84,18 @@ def pause_before_restart_s(quick_deaths: int) -> float:
 
 @dataclass
 class Part:
-    """A part and its present process. ``changed`` is called whenever pid, state or restarts change."""
+    """A part and its present process. ``changed`` is called whenever pid, state, restarts or failures change."""
 
     spec: PartSpec
     changed: Callable[["Part"], None]
     state: PartState = PartState.STARTING
     restarts: int = 0
     last_exit: int | None = None
+    failures: dict[Check, int] = field(default_factory=dict)
+    hung: Check | None = None
     _process: asyncio.subprocess.Process | None = None
     _loop: asyncio.Task[None] | None = None
+    _watching: asyncio.Task[None] | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _was_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _given_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,6 +104,13 @@ class Part:
     def pid(self) -> int | None:
         """The present process, if one runs."""
         return self._process.pid if self._process and self._process.returncode is None else None
+
+    @property
+    def trouble(self) -> str:
+        """What it fails, for people; nothing when it fails nothing."""
+        return ", ".join(
+            f"{check.described} failed {count} of {check.pace.failures}" for check, count in self.failures.items()
+        )
 
     async def start(self, timeout_s: float = 60.0) -> None:
         """Start the part and return when it is ready for the first time.
@@ -116,6 +129,7 @@ class Part:
     async def stop(self) -> bool:
         """Ask the process to end, and kill it when it has not ended in time; tells whether it ended by itself."""
         self._stopping.set()
+        self._end_watch()
         if self._loop is None:
             return True
         self._signal(signal.SIGTERM)
@@ -156,20 +170,56 @@ class Part:
 
     async def _run_once(self) -> int:
         self._process = await _spawn(self.spec)
+        self.hung = None
+        self.failures.clear()
         self._enter(PartState.STARTING)
         if self._stopping.is_set():  # asked to stop while the process was being made
             self._signal(signal.SIGTERM)
-        readiness = asyncio.create_task(self._await_ready())
+        else:
+            self._watching = asyncio.create_task(self._watch())
         try:
             return await self._process.wait()
         finally:
-            readiness.cancel()
+            self._end_watch()
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for check in self.spec.checks:
+                if check.is_vital:
+                    group.create_task(self._end_when_failed(check))
+            await self._await_ready()
+            for check in self.spec.checks:
+                if not check.is_vital:
+                    group.create_task(check.watch(self._told))
 
     async def _await_ready(self) -> None:
         if self.spec.ready is not None:
             await until(self.spec.ready, every_s=_PROBE_EVERY_S)
         self._enter(PartState.READY)
         self._was_ready.set()
+
+    async def _end_when_failed(self, check: Check) -> None:
+        await check.watch(self._told)
+        if self.hung is not None:  # another one asks it to end already
+            return
+        self.hung = check
+        self._signal(signal.SIGTERM)
+        await asyncio.sleep(self.spec.stop_timeout_s)
+        self._signal(signal.SIGKILL)
+
+    def _end_watch(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        self.failures.clear()
+
+    def _told(self, check: Check, failures: int) -> None:
+        self.failures[check] = failures
+        if not failures:
+            del self.failures[check]
+        if self.state in (PartState.READY, PartState.UNREADY):
+            failed = any(count >= each.pace.failures for each, count in self.failures.items())
+            self.state = PartState.UNREADY if failed else PartState.READY
+        self.changed(self)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is None:
@@ -191,8 +241,7 @@ class Part:
 
 
 async def _spawn(spec: PartSpec) -> asyncio.subprocess.Process:
-    rotate_log(spec.log)
-    with spec.log.open("ab") as output:
+    with _log_of(spec.log) as output:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *spec.command),
             stdin=asyncio.subprocess.DEVNULL,
@@ -201,6 +250,15 @@ async def _spawn(spec: PartSpec) -> asyncio.subprocess.Process:
             env=dict(spec.environment),
             start_new_session=True,
         )
+
+
+def _log_of(file: Path) -> BinaryIO:
+    """Open the log of a part; where the disk is full it writes to nowhere, because it has to run all the same."""
+    try:
+        rotate_log(file)
+        return file.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
 
 
 def log_tail(file: Path, lines: int = 15) -> str:

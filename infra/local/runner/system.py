@@ -36,6 +36,8 @@ class LocalSystem:
         self._ready = False
         self._stopping = False
         self._killed = False
+        self._is_unwritten = False
+        self._states: dict[str, PartState] = {}
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -100,25 +102,54 @@ class LocalSystem:
     def _changed(self, part: Part) -> None:
         if self._stopping:
             return
-        if part.state is PartState.DOWN:
-            self._note(_died(part))
-        elif part.state is PartState.READY and part.restarts:
-            note = part.spec.restart_note
-            self._note(f"{part.spec.name} is back" + (f": {note}" if note else ""))
-        elif part.state is PartState.ENDED:
-            self._note(f"{part.spec.name} has ended")
+        before = self._states.get(part.spec.name)
+        self._states[part.spec.name] = part.state
+        if part.state is not before and (note := _news(part, before)):
+            self._note(f"{part.spec.name} {note}")
         self._write()
 
+    def refresh_record(self) -> None:
+        """Write the record that could not be written before, if there is one."""
+        if self._is_unwritten:
+            self._write()
+
     def _write(self) -> None:
-        write_atomically(self._folder.run_file, msgspec.json.format(msgspec.json.encode(self.record())))
+        """Write the record; a full disk ends nothing, the record is just old until there is room."""
+        was_unwritten = self._is_unwritten
+        try:
+            write_atomically(self._folder.run_file, msgspec.json.format(msgspec.json.encode(self.record())))
+        except OSError as error:
+            self._is_unwritten = True
+            if not was_unwritten:
+                self._note(f"{self._folder.run_file} cannot be written ({error.strerror}): going on, make room")
+        else:
+            self._is_unwritten = False
+            if was_unwritten:
+                self._note(f"{self._folder.run_file} is written again")
 
 
 def _record_of(part: Part) -> PartRecord:
     spec: PartSpec = part.spec
-    return PartRecord(part.pid, part.state, part.restarts, spec.url, str(spec.log), spec.functions)
+    return PartRecord(part.pid, part.state, part.restarts, spec.url, str(spec.log), spec.functions, part.trouble)
 
 
-def _died(part: Part) -> str:
+def _news(part: Part, before: PartState | None) -> str:
+    """Return what to say of a part that is in another state than before."""
+    if part.state is PartState.DOWN:
+        return f"{_end(part)}, starting it again; log: {part.spec.log}"
+    if part.state is PartState.UNREADY:
+        return f"is not ready: {part.trouble}"
+    if part.state is PartState.ENDED:
+        return "has ended"
+    if part.state is PartState.READY and before is PartState.UNREADY:
+        return "is ready again"
+    if part.state is PartState.READY and part.restarts:
+        return "is back" + (f": {part.spec.restart_note}" if part.spec.restart_note else "")
+    return ""
+
+
+def _end(part: Part) -> str:
+    if part.hung is not None:
+        return f"did not answer ({part.hung.described}, {part.hung.pace.failures} times in a row) and was ended"
     status = part.last_exit or 0
-    how = f"was killed (signal {-status})" if status < 0 else f"ended (status {status})"
-    return f"{part.spec.name} {how}, starting it again; log: {part.spec.log}"
+    return f"was killed (signal {-status})" if status < 0 else f"ended (status {status})"

@@ -1,7 +1,7 @@
 """The terminal view: a live table on a terminal, a plain line every ten seconds elsewhere."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -15,7 +15,7 @@ from common.models.families import Family
 from infra.local.runner.observation import RUNNER, Figures, Usage
 from infra.local.runner.run_record import PartRecord, RunRecord
 
-_STATE_STYLES: Final = {"ready": "green", "starting": "yellow", "down": "bold red"}
+_STATE_STYLES: Final = {"ready": "green", "starting": "yellow", "not ready": "bold red", "down": "bold red"}
 _NONE: Final = "–"
 _WIDE: Final = 112  # from here on the two tables stand side by side
 
@@ -93,8 +93,9 @@ class PlainView:
         self.note(summary_line(record, figures))
 
     def note(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """Print a line, unless it goes to a full disk."""
+        with suppress(OSError):
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def dashboard(record: RunRecord, figures: Figures, width: int) -> RenderableType:
@@ -106,7 +107,13 @@ def dashboard(record: RunRecord, figures: Figures, width: int) -> RenderableType
         tables.add_row(parts_table(record, figures))
         tables.add_row(Text(f"\n {_stored_words(figures)}"))
     where = Text(f" {record.state_dir}: state and logs", style="dim", overflow="fold")
-    return Group(Text(), _headline(record, figures.taken_at_ms), Text(), tables, _latest_text(figures), where)
+    headline = _headline(record, figures.taken_at_ms)
+    return Group(Text(), headline, Text(), tables, _latest_text(figures), *_troubles(record), where)
+
+
+def _troubles(record: RunRecord) -> list[Text]:
+    """Return a line for each part that fails a probe."""
+    return [Text(f" {name}: {part.trouble}", style="red") for name, part in record.parts.items() if part.trouble]
 
 
 def _headline(record: RunRecord, now_ms: int) -> Text:
@@ -160,11 +167,12 @@ def data_table(figures: Figures) -> Table:
 
 def summary_line(record: RunRecord, figures: Figures) -> str:
     """Return the system in one line."""
+    missing = [f"{name} {part.state}" for name, part in record.parts.items() if part.state not in ("ready", "ended")]
     ready = sum(part.state == "ready" for part in record.parts.values())
     running = sum(part.state != "ended" for part in record.parts.values())
     words = [
         "ready" if record.ready else "not ready",
-        f"parts {ready}/{running}",
+        ", ".join((f"parts {ready}/{running}", *missing)),
         f"restarts {sum(part.restarts for part in record.parts.values())}",
         _stored_words(figures),
     ]
