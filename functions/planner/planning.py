@@ -63,7 +63,8 @@ class Planner:
         planned = 0
         for slot_ms in self._due(schedule, watermark_ms):
             cause = event_id(schedule.name, to_iso(slot_ms))
-            planned += await self._plan_cycle(schedule, Cycle(slot_ms, cause))
+            after_ms = None if watermark_ms is None or watermark_ms > slot_ms else watermark_ms
+            planned += await self._plan_cycle(schedule, Cycle(slot_ms, cause, after_ms))
             if not await self._metadata.advance_watermark(name, watermark_ms, slot_ms):
                 log.info("another planner was faster", extra={"schedule": schedule.name, "slot": to_iso(slot_ms)})
                 break

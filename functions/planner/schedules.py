@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from common.analytics.declaration import subjects
+from common.analytics.declaration import Metric, subjects
 from common.analytics.metrics import METRICS
 from common.errors import ConfigurationError
 from common.events.declaration import EventData
 from common.events.envelope import Event
 from common.events.own import AnalyticsRequested, AuditRequested, RetentionRequested
 from common.settings import Settings
-from common.times import SECOND_MS
+from common.timeframes import Timeframe
+from common.times import MINUTE_MS, SECOND_MS
 
 SOURCE: Final = "/functions/planner"
 _RETENTION_INTERVAL_S: Final = 3600
+# By then a closed candle has come through the stream, when nothing is wrong.
+_ARRIVAL_MS: Final = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,12 @@ class Cycle:
     Attributes:
         as_of_ms: the instant that its results are about.
         cause: what made it due; begins the ids of its events, which are the same whenever it is planned again.
+        after_ms: the cycle before; nothing before the first one, and for one by hand.
     """
 
     as_of_ms: int
     cause: str
+    after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,25 @@ def _audits(settings: Settings, cycle: Cycle) -> Iterator[Event]:
 def _analytics(settings: Settings, cycle: Cycle) -> Iterator[Event]:
     for name in settings.analytics_metrics:
         for subject in subjects(METRICS[name], settings.supported_pairs, settings.analytics_timeframes):
-            data = AnalyticsRequested(
-                metric=name, symbols=subject.symbols, timeframe=subject.timeframe, as_of_ms=cycle.as_of_ms
-            )
-            yield _event(data, cycle)
+            as_of_ms = _instant(METRICS[name], subject.timeframe, cycle)
+            if as_of_ms is not None:
+                data = AnalyticsRequested(
+                    metric=name, symbols=subject.symbols, timeframe=subject.timeframe, as_of_ms=as_of_ms
+                )
+                yield _event(data, cycle)
+
+
+def _instant(metric: Metric, timeframe: Timeframe | None, cycle: Cycle) -> int | None:
+    """Return what a document of this cycle is about; nothing when there has to be none.
+
+    A metric of whole candles is about the last close, and is asked for in the first cycle by which the candle has had
+    time to arrive. A candle that comes later still goes into the document of the next close.
+    """
+    if timeframe is None or not metric.once_a_candle:
+        return cycle.as_of_ms
+    close_ms = timeframe.floor(cycle.as_of_ms - _ARRIVAL_MS)
+    is_new = cycle.after_ms is None or close_ms > timeframe.floor(cycle.after_ms - _ARRIVAL_MS)
+    return close_ms if is_new else None
 
 
 def _retention(_settings: Settings, cycle: Cycle) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from common.events.sink import Sink, SinkAnswer
 from common.events.statuses import Outcome
 from common.settings import Settings
 from common.timeframes import Timeframe
-from common.times import MINUTE_MS, to_iso
+from common.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_instant, to_iso
 from functions.planner.planning import Planner
 from functions.planner.schedules import check_metrics
 from functions.planner.ticks import decode_tick
@@ -127,6 +127,67 @@ def test_metrics_of_books_and_of_the_whole_market_are_asked_for_once() -> None:
         ("correlation", ("BTCUSDT", "ETHUSDT"), Timeframe.D1),
     ]
     assert len(set(system.sink.ids)) == 4
+
+
+OF_CANDLES = SMALL.model_copy(update={"analytics_metrics": ("seasonality", "volume")})
+
+
+def asked_of(system: System, metric: str) -> list[tuple[str | None, str | None, str]]:
+    requests = (AnalyticsRequested.of(event) for event in system.sink.events)
+    return [(one.symbol, one.timeframe, to_iso(one.as_of_ms)) for one in requests if one.metric == metric]
+
+
+@pytest.mark.parametrize("interval_s", [60, 900, 3600])
+def test_a_metric_of_whole_candles_is_asked_for_once_a_candle(interval_s: int) -> None:
+    """Over a day: 24 times for candles of an hour, once for those of a day; ticks are doubled, and some are lost."""
+    system = System(OF_CANDLES.model_copy(update={"analytics_interval": interval_s}))
+    system.tick(ping())
+    first = len(asked_of(system, "seasonality"))
+    for number in range(DAY_MS // SECOND_MS // interval_s):
+        system.clock.advance(interval_s * SECOND_MS)
+        for _ in range(0 if number % 7 == 3 else 2):
+            system.tick(ping())
+    asked = asked_of(system, "seasonality")
+    assert first == 4, "at the start there is no cycle before"
+    assert len(asked) == len(set(asked)), "no document twice"
+    per_series = Counter(one[:2] for one in asked[first:])
+    times = {"1h": 24, "1d": 1}
+    assert per_series == {(pair, frame): times[frame] for pair in SMALL.supported_pairs for frame in times}
+    closes = [parse_instant(at) for pair, frame, at in asked if frame == "1h" and pair == "BTCUSDT"]
+    assert closes == [NOON + hour * HOUR_MS for hour in range(-1, 24)]
+    others = asked_of(system, "volume")
+    assert len(others) == (DAY_MS // SECOND_MS // interval_s + 1) * 4, "every cycle asks for the others"
+
+
+def test_a_candle_has_a_minute_to_arrive() -> None:
+    system = System(OF_CANDLES.model_copy(update={"analytics_interval": 20}), clock=FixedClock(NOON - 3_000))
+    system.tick(ping())
+    for _ in range(4):
+        system.clock.advance(20_000)
+        system.tick(ping())
+    newest = [
+        event for event in system.sink.events if to_iso(NOON) in event.data.decode() and "seasonality" in event.id
+    ]
+    assert {event.id.split("/")[1] for event in newest} == {to_iso(NOON + MINUTE_MS)}
+
+
+def test_closes_of_a_pause_are_made_up_for_and_by_hand_the_last_one_is_asked_for_again() -> None:
+    system = System(OF_CANDLES.model_copy(update={"planner_max_slots": 2}))
+    system.tick(ping())
+    system.clock.advance(3 * HOUR_MS)
+    system.tick(ping())
+    hours = [at for pair, frame, at in asked_of(system, "seasonality") if (pair, frame) == ("BTCUSDT", "1h")]
+    assert hours == [to_iso(NOON - HOUR_MS), to_iso(NOON + 2 * HOUR_MS)], "the slots between were skipped"
+    system.tick(ping(manual=True, event_id="by-hand"))
+    assert asked_of(system, "seasonality")[-4:][0][2] == to_iso(NOON + 2 * HOUR_MS)
+
+
+def test_a_clock_that_was_set_back_asks_anew() -> None:
+    system = System(OF_CANDLES)
+    system.tick(ping())
+    system.clock.advance(-5 * HOUR_MS)
+    system.tick(ping())
+    assert asked_of(system, "seasonality")[-2:][0] == ("BTCUSDT", "1d", "2025-10-20T00:00:00.000Z")
 
 
 def test_audit_asks_for_every_stored_timeframe() -> None:
