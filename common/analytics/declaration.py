@@ -80,7 +80,7 @@ class Field(NamedTuple):
         formula: how it is computed.
         shape: what it is in JSON.
         stored: name in the stored document, when that is another one.
-        sources: what it is computed from, when that is not what its metric reads anyway.
+        sources: what it is computed from, when that is not the source of its metric.
         values: the texts that it may be.
         always: whether it is never null.
     """

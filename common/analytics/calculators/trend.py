@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from common.analytics.declaration import BENCHMARK, Field, Kind, Metric, Served, Source
+from common.analytics.declaration import BENCHMARK, OWN_CANDLES, Field, Kind, Metric, Served, Source
 from common.times import DAY_MS
 
 _PRICE: Final = "price"
@@ -64,7 +64,7 @@ TREND: Final = Metric(
             "ratio",
             f"Sensitivity of the returns to those of {BENCHMARK}, over the common rows of the window, at least 30.",
             "cov(r, r_benchmark) ÷ var(r_benchmark)",
-            sources=(Source(symbol=BENCHMARK),),
+            sources=(OWN_CANDLES, Source(symbol=BENCHMARK)),
         ),
         Field("macd", _PRICE, "Convergence and divergence of two averages (Appel).", "EMA 12 − EMA 26"),
         Field("macd_signal", _PRICE, "Its own average.", "EMA 9 of macd"),
