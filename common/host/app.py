@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.errors import ConfigurationError, PayloadTooLarge, TemporaryError
+from common.host import framework
 from common.host.errors import ErrorAnswer, event_answer, headers_of
 from common.host.registry import Target, target_of
 from common.settings import Settings
@@ -24,9 +25,7 @@ from common.settings import Settings
 log = logging.getLogger(__name__)
 
 _READY_TIMEOUT_S: Final = 5.0
-# The framework makes a random id for every request that has none, which costs as much as a short answer. Requests are
-# followed by their trace here, and nothing reads that id.
-_EXECUTION_ID: Final = (b"function-execution-id", b"-")
+_PROCESS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def create_app(target: str, source: str, settings: Settings) -> ASGIApp:
@@ -67,26 +66,25 @@ class FunctionApp:
             return
         if scope["type"] != "http":
             raise ConfigurationError("only HTTP is served")
-        response = await self._process_answer(scope)
-        if response is not None:
+        if scope["path"] in _PROCESS_ROUTES:
+            response = await self._process_answer(scope["path"])
             await response(scope, receive, send)
             return
         limited = _LimitedBody(receive, self._settings.max_body_bytes)
         if limited.is_exceeded_by(scope):
             await event_answer(limited.error())(scope, receive, send)
             return
-        scope["headers"] = [*scope["headers"], _EXECUTION_ID]
-        await self._function(scope, limited, send)
+        if self._target.kind == "route-group":
+            await self._function(framework.enclosed(scope, limited, send), limited, send)
+        else:
+            await self._function(framework.shown(scope), limited, send)
 
-    async def _process_answer(self, scope: Scope) -> Response | None:
-        path = scope["path"]
+    async def _process_answer(self, path: str) -> Response:
         if path == "/healthz":
             return ErrorAnswer({"status": "ok", "function": self._target.name})
         if path == "/readyz":
             return await self._readiness()
-        if path == "/metrics":
-            return metrics_answer()
-        return None
+        return metrics_answer()
 
     async def _readiness(self) -> Response:
         try:

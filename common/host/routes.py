@@ -1,15 +1,15 @@
 """The adapter of route groups: an ASGI application behind one functions-framework target.
 
 The framework calls whatever a target returns as an ASGI application, but with a scope of its own router in it, and it
-starts a second answer when the application fails after its first. The delegate hands the request on with a clean scope
-and keeps a late failure to the log.
+starts a second answer when the application fails after its first. The delegate hands the request on as it came to the
+host, and keeps a late failure to the log.
 """
 
 import functools
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import functions_framework.aio
 from prometheus_client import Counter, Histogram
@@ -20,6 +20,7 @@ from common.errors import PetrosaError
 from common.host.context import Lifetime, Opener
 from common.host.errors import INTERNAL, ErrorAnswer, request_answer
 from common.host.event import HttpTarget
+from common.host.framework import opened
 from common.host.registry import Target, register
 from common.telemetry.tracing import traced_request
 
@@ -34,8 +35,6 @@ REQUEST_SECONDS = Histogram(
     ["method", "endpoint"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
-
-_OUTER_SCOPE: Final = frozenset({"router", "endpoint", "path_params", "app", "route"})
 
 
 def route_group(name: str, *, resources: Opener[Any], build: Callable[[Any], ASGIApp]) -> HttpTarget:
@@ -69,18 +68,18 @@ class _Group:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        inner = {key: value for key, value in scope.items() if key not in _OUTER_SCOPE}
+        scope, receive, send = opened(scope, receive, send)
         answer = _Answer(send)
         try:
-            with traced_request(self._name, inner):
+            with traced_request(self._name, scope):
                 app = self._app if self._app is not None and self._built_for is not None else await self._application()
-                await app(inner, receive, answer)
+                await app(scope, receive, answer)
         except PetrosaError as error:
-            await answer.fail(request_answer(error), inner, receive)
+            await answer.fail(request_answer(error), scope, receive)
         except Exception:  # the process edge: a bug is logged whole and answered 500 without its text
             log.exception("the request failed", extra={"function": self._name, "path": scope["path"]})
-            await answer.fail(ErrorAnswer(INTERNAL, status_code=500), inner, receive)
-        self._observe(inner, answer.status, time.perf_counter() - started)
+            await answer.fail(ErrorAnswer(INTERNAL, status_code=500), scope, receive)
+        self._observe(scope, answer.status, time.perf_counter() - started)
 
     async def _application(self) -> ASGIApp:
         resources = await self._lifetime.resources()
@@ -115,10 +114,10 @@ class _Answer:
         self._send = send
         self.status = 0
 
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        await self._send(message)
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if self.status == 0:
+            self.status = message.get("status", 0)  # of the message that begins the answer
+        return self._send(message)
 
     async def fail(self, response: ErrorAnswer | Any, scope: Scope, receive: Receive) -> None:
         """Send an error, unless an answer has begun: then the connection can only be closed."""

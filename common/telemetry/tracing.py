@@ -7,8 +7,8 @@ the logs.
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_UNTRACED: Final = nullcontext()
 _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
@@ -52,15 +53,15 @@ def traced(name: str, event: Event) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def traced_request(name: str, scope: dict[str, Any]) -> Iterator[None]:
+def traced_request(name: str, scope: MutableMapping[str, Any]) -> AbstractContextManager[None]:
     """Run a request as a span of the caller's trace."""
-    parent = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"traceparent"), None)
+    parent = None
+    for key, value in scope["headers"]:
+        if key == b"traceparent":
+            parent = value.decode("latin-1")
     if parent is None and _tracer() is None:
-        yield  # nobody follows this request: spare it the span
-        return
-    with _span(name, parent, {"http.request.method": scope["method"], "url.path": scope["path"]}):
-        yield
+        return _UNTRACED  # nobody follows this request: spare it the span
+    return _span(name, parent, {"http.request.method": scope["method"], "url.path": scope["path"]})
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import functions_framework.aio
 import httpx
 import pytest
 
 from common.host.app import create_app
+from common.host.registry import target_of
 from common.settings import Settings
 from tests.support.asgi import serving
 
@@ -73,6 +75,22 @@ def _get(source: str, *paths: str) -> list[httpx.Response]:
 def test_a_route_works_on_the_resources(source: str) -> None:
     body = _get(source, "/probe/items/7?limit=5")[0].json()
     assert body == {"item": "7", "limit": 5, "greeting": "hello"}
+
+
+def test_the_framework_alone_gives_the_same_answers(source: str) -> None:
+    paths = ("/probe/items/7?limit=5", "/probe/items/7?limit=0", "/probe/fail/missing", "/nowhere")
+
+    async def alone() -> list[httpx.Response]:
+        app = functions_framework.aio.create_asgi_app("probe_routes", source)  # type: ignore[no-untyped-call]
+        await target_of("probe_routes").lifetime.start(Settings())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function") as client:
+            answers = [await client.get(path) for path in paths]
+        await target_of("probe_routes").lifetime.stop()
+        return answers
+
+    assert [(answer.status_code, answer.text) for answer in asyncio.run(alone())] == [
+        (answer.status_code, answer.text) for answer in _get(source, *paths)
+    ]
 
 
 @pytest.mark.parametrize("form", ["/probe/fail/{}", "/probe/fail?item={}"])
