@@ -24,7 +24,7 @@ def is_found(system: System, path: str) -> bool:
 def test_a_newcomer_sees_living_data_within_a_minute_and_again_after_a_stop(
     tmp_path: Path, stores: Mapping[str, str]
 ) -> None:
-    state = tmp_path / "state"
+    state = tmp_path / "a state%41 #1?"  # whatever a URL would read into it
     with running_system(state, feed="simulate", environment=stores) as system:
         assert system.get("/health/readiness").json()["ready"]
         for pair in PAIRS:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from infra.local import waiting
+from infra.local.manifests.model import HttpProbe
+from infra.local.runner.checks import Check, Probe
 from infra.local.runner.supervisor import Part, PartFailed, PartSpec, PartState, pause_before_restart_s
 from tests.support.patience import PATIENCE_S
 
@@ -183,3 +185,76 @@ def test_parts_die_with_a_killed_runner(tmp_path: Path) -> None:
     while alive(pid) and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert not alive(pid)
+
+
+def asked(ask: Probe, *, failures: int, is_vital: bool, timeout_s: float = 5) -> Check:
+    pace = HttpProbe("/", period_s=0.02, timeout_s=timeout_s, failures=failures)
+    return Check("part", ask, pace, is_vital)
+
+
+def test_a_part_that_hangs_is_ended_by_force_and_started_again(tmp_path: Path) -> None:
+    hangs = False
+
+    async def answers() -> bool:
+        if hangs:
+            await asyncio.Event().wait()
+        return True
+
+    async def check(part: Part, states: list[PartState]) -> None:
+        nonlocal hangs
+        first = part.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        hangs = True
+        await until(lambda: part.state is PartState.UNREADY)
+        assert part.trouble == "liveness of part failed 3 of 3"
+        await until(lambda: part.restarts == 1)
+        hangs = False
+        await until(lambda: part.state is PartState.READY)
+        assert part.pid != first
+        assert not alive(first)
+        assert part.trouble == ""
+
+    vital = asked(answers, failures=3, is_vital=True, timeout_s=0.05)
+    supervised(spec(tmp_path, SLEEPER, checks=(vital,), stop_timeout_s=0.2), check)
+
+
+def test_a_part_that_would_not_serve_is_shown_and_left_running(tmp_path: Path) -> None:
+    serves = True
+
+    async def answers() -> bool:
+        return serves
+
+    async def check(part: Part, states: list[PartState]) -> None:
+        nonlocal serves
+        first, serves = part.pid, False
+        await until(lambda: part.state is PartState.UNREADY)
+        assert part.trouble.startswith("readiness of part failed")
+        serves = True
+        await until(lambda: part.state is PartState.READY)
+        assert (part.pid, part.restarts, part.trouble) == (first, 0, "")
+
+    supervised(spec(tmp_path, SLEEPER, checks=(asked(answers, failures=2, is_vital=False),)), check)
+
+
+def test_fewer_failures_than_the_threshold_are_told_and_change_nothing(tmp_path: Path) -> None:
+    answered: list[bool] = []
+
+    async def answers() -> bool:
+        answered.append(len(answered) % 3 == 2)
+        return answered[-1]
+
+    async def check(part: Part, states: list[PartState]) -> None:
+        await until(lambda: len(answered) > 12)
+        assert set(states) == {PartState.STARTING, PartState.READY}
+        assert part.restarts == 0
+
+    supervised(spec(tmp_path, SLEEPER, checks=(asked(answers, failures=3, is_vital=True),)), check)
+
+
+def test_a_log_that_cannot_be_written_keeps_no_part_from_running(tmp_path: Path) -> None:
+    async def check(part: Part, states: list[PartState]) -> None:
+        assert part.pid is not None
+
+    (tmp_path / "part.log").mkdir()
+    supervised(spec(tmp_path, SLEEPER), check)

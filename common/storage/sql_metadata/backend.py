@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
@@ -87,7 +87,7 @@ class SqliteBackend:
         self._preparing = threading.Lock()
         self.connections = connections
         self.engine = create_engine(
-            f"sqlite:///{self._path.absolute()}",
+            URL.create("sqlite", database=str(self._path.absolute())),  # a text would be read as a URL: %, ? and #
             poolclass=QueuePool,
             pool_size=connections,
             max_overflow=0,
