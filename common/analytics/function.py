@@ -6,8 +6,8 @@ error, and is counted and logged.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,9 +21,8 @@ from common.errors import InvalidEvent
 from common.events.declaration import event_id
 from common.events.envelope import Event
 from common.events.own import AnalyticsComputed, AnalyticsRequested
-from common.host import Context, event_function
+from common.host import Context, Opening, event_function, opener
 from common.host.event import HttpTarget
-from common.storage.open import open_analytics_store, open_market_store
 from common.storage.ports import AnalyticsDocument, AnalyticsStore, MarketStore
 from common.timeframes import Timeframe
 
@@ -56,24 +55,11 @@ class Surroundings:
     market: MarketStore
     analytics: AnalyticsStore
 
-    async def ready(self) -> None:
-        """Ask both stores."""
-        await self.market.ping()
-        await self.analytics.ping()
 
-
-@asynccontextmanager
-async def open_surroundings(context: Context) -> AsyncIterator[Surroundings]:
+@opener
+async def open_surroundings(opening: Opening) -> Surroundings:
     """Open the store of market data and that of documents."""
-    market = await open_market_store(context.settings)
-    try:
-        analytics = await open_analytics_store(context.settings)
-        try:
-            yield Surroundings(context, market, analytics)
-        finally:
-            await analytics.close()
-    finally:
-        await market.close()
+    return Surroundings(opening.context, await opening.market_store(), await opening.analytics_store())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +135,9 @@ class Calculation(Generic[Inputs]):
 def calculator_function(calculation: Calculation[Inputs]) -> HttpTarget:
     """Return the functions-framework target of a calculator, named as its metric."""
 
-    async def target(event: Event, surroundings: Surroundings) -> Event | None:
+    async def target(event: Event, surroundings: Surroundings) -> list[Event]:
         documents = await calculation.run(calculation.decode(event), surroundings)
-        told = [computed_event(document, event, surroundings.context) for document in documents]
-        for further in told[1:]:
-            await surroundings.context.sink.emit(further)
-        return told[0] if told else None
+        return [computed_event(document, event, surroundings.context) for document in documents]
 
     target.__name__ = target.__qualname__ = calculation.metric.name
     return event_function(resources=open_surroundings)(target)

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from common.host.context import Context
     from common.host.event import event_function
+    from common.host.opening import Opening, opener
     from common.host.routes import route_group
 
-__all__ = ["Context", "event_function", "route_group"]
+__all__ = ["Context", "Opening", "event_function", "opener", "route_group"]
 
 _HOMES: Final = MappingProxyType(
     {
         "Context": "common.host.context",
+        "Opening": "common.host.opening",
         "event_function": "common.host.event",
+        "opener": "common.host.opening",
         "route_group": "common.host.routes",
     }
 )

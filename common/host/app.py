@@ -87,9 +87,11 @@ class FunctionApp:
         return metrics_answer()
 
     async def _readiness(self) -> Response:
+        """Ask what an event would need. A route group stays reachable without its stores, to say what is wrong."""
+        lifetime = self._target.lifetime
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
-                await self._target.lifetime.check()
+                await (lifetime.check() if self._target.kind == "event-function" else lifetime.resources())
         except TemporaryError as error:
             body = {"ready": False, "function": self._target.name, "reason": str(error)}
             return ErrorAnswer(body, status_code=503, headers=headers_of(error))

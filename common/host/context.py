@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from common.clock import Clock, clock_from
 from common.errors import TemporaryError
@@ -26,29 +26,17 @@ class Context:
         settings: the process's configuration.
         clock: the process's clock.
         sink: where events are emitted to (``K_SINK``).
+        checks: by name, what raises ``TemporaryError`` when an event would fail now. Openers add to it.
     """
 
     name: str
     settings: Settings
     clock: Clock
     sink: Sink
+    checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
 
 Opener = Callable[[Context], AbstractAsyncContextManager[R]]
-
-
-class Checked(Protocol):
-    """Resources that can tell whether they serve."""
-
-    async def ready(self) -> None:
-        """Raise ``TemporaryError`` when a request would fail."""
-        ...
-
-
-@asynccontextmanager
-async def open_nothing(context: Context) -> AsyncIterator[Context]:
-    """Open nothing: for functions that need the context alone."""
-    yield context
 
 
 class Lifetime(Generic[R]):
@@ -87,20 +75,24 @@ class Lifetime(Generic[R]):
                     self._resources = await self._open()
         return self._resources
 
-    async def _open(self) -> R:
+    @property
+    def context(self) -> Context:
+        """The surroundings, of the environment where nobody gave others."""
         if self._context is None:
             self._context = context_of(self.name, load_settings())
-        manager = self._opener(self._context)
+        return self._context
+
+    async def _open(self) -> R:
+        manager = self._opener(self.context)
         resources = await manager.__aenter__()
         self._manager = manager
         return resources
 
     async def check(self) -> None:
-        """Raise ``TemporaryError`` when the function cannot serve now."""
-        resources: Any = await self.resources()
-        ready = getattr(resources, "ready", None)
-        if ready is not None:
-            await ready()
+        """Raise ``TemporaryError`` when the resources are away."""
+        await self.resources()
+        for check in self.context.checks.values():
+            await check()
 
     async def stop(self) -> None:
         """Close what is open."""

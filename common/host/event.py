@@ -6,8 +6,8 @@ Knative's broker counts any other answer as a failure, the framework's own ``OK`
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar, cast
 
 import functions_framework.aio
 from prometheus_client import Counter, Histogram
@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from common.errors import MalformedEvent, PetrosaError, SenderError
 from common.events.envelope import Event, from_http, to_http
-from common.host.context import Lifetime, Opener, open_nothing
+from common.events.sink import Sink
+from common.host.context import Lifetime, Opener
 from common.host.errors import INTERNAL, ErrorAnswer, event_answer
 from common.host.registry import Target, register
 from common.telemetry.tracing import traced, with_trace
@@ -24,15 +25,18 @@ from common.telemetry.tracing import traced, with_trace
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
-Handler = Callable[[Event, R], Awaitable[Event | None]]
+Handler = Callable[[Event, R], Awaitable[Event | Sequence[Event] | None]]
 HttpTarget = Callable[[Request], Awaitable[Response]]
 
 EVENTS = Counter("petrosa_events_total", "Events handled by a function", ["function", "result"])
 EVENT_SECONDS = Histogram("petrosa_event_seconds", "Time a function took for an event", ["function"])
 
 
-def event_function(*, resources: Opener[Any] = open_nothing) -> Callable[[Handler[Any]], HttpTarget]:
+def event_function(*, resources: Opener[R]) -> Callable[[Handler[R]], HttpTarget]:
     """Make a handler a functions-framework target.
+
+    A handler returns nothing, an event, or several. The answer carries one event; the others go to the sink before it,
+    so that a sink that fails has the request delivered again.
 
     Args:
         resources: opens what the handler is given besides the event.
@@ -41,9 +45,9 @@ def event_function(*, resources: Opener[Any] = open_nothing) -> Callable[[Handle
         A decorator. The target carries the handler's name.
     """
 
-    def decorate(handler: Handler[Any]) -> HttpTarget:
+    def decorate(handler: Handler[R]) -> HttpTarget:
         name = handler.__name__
-        lifetime: Lifetime[Any] = Lifetime(name, resources)
+        lifetime = Lifetime(name, resources)
 
         @functools.wraps(handler)
         async def target(request: Request) -> Response:
@@ -63,7 +67,8 @@ async def _answer(name: str, handler: Handler[R], lifetime: Lifetime[R], request
     try:
         event = from_http(request.headers, await request.body())
         with traced(name, event):
-            response = _success(await handler(event, await lifetime.resources()))
+            told = await handler(event, await lifetime.resources())
+            response = await _success(told, lifetime.context.sink)
     except PetrosaError as error:
         _log_failure(name, event, error)
         response = event_answer(error)
@@ -80,10 +85,13 @@ async def _answer(name: str, handler: Handler[R], lifetime: Lifetime[R], request
     return response
 
 
-def _success(reply: Event | None) -> Response:
-    if reply is None:
+async def _success(told: Event | Sequence[Event] | None, sink: Sink) -> Response:
+    events = [told] if isinstance(told, Event) else told
+    if not events:
         return Response(status_code=204)
-    headers, body = to_http(with_trace(reply))
+    if len(events) > 1:
+        await sink.emit_all(events[1:])
+    headers, body = to_http(with_trace(events[0]))
     return Response(body, status_code=200, headers=headers)
 
 

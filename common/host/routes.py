@@ -9,7 +9,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import functions_framework.aio
 from prometheus_client import Counter, Histogram
@@ -26,6 +26,8 @@ from common.telemetry.tracing import traced_request
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
+
 REQUESTS = Counter(
     "data_manager_requests_total", "Requests answered by a route group", ["method", "endpoint", "status_code"]
 )
@@ -37,7 +39,7 @@ REQUEST_SECONDS = Histogram(
 )
 
 
-def route_group(name: str, *, resources: Opener[Any], build: Callable[[Any], ASGIApp]) -> HttpTarget:
+def route_group(name: str, *, resources: Opener[R], build: Callable[[R], ASGIApp]) -> HttpTarget:
     """Make an ASGI application a functions-framework target.
 
     Args:
@@ -45,7 +47,7 @@ def route_group(name: str, *, resources: Opener[Any], build: Callable[[Any], ASG
         resources: opens what the application works on.
         build: makes the application (a FastAPI one) of the open resources; called once.
     """
-    lifetime: Lifetime[Any] = Lifetime(name, resources)
+    lifetime = Lifetime(name, resources)
     group = _Group(name, lifetime, build)
 
     async def target(request: Request) -> Any:  # noqa: ARG001 - the delegate reads the scope itself
@@ -56,10 +58,10 @@ def route_group(name: str, *, resources: Opener[Any], build: Callable[[Any], ASG
     return cast("HttpTarget", functions_framework.aio.http(target))
 
 
-class _Group:
+class _Group(Generic[R]):
     """The delegate. It builds the application when its resources are first open."""
 
-    def __init__(self, name: str, lifetime: Lifetime[Any], build: Callable[[Any], ASGIApp]) -> None:
+    def __init__(self, name: str, lifetime: Lifetime[R], build: Callable[[R], ASGIApp]) -> None:
         self._name = name
         self._lifetime = lifetime
         self._build = build

@@ -1,22 +1,14 @@
 """Serves stored market data: ``/data/…``."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from common.host import Context, route_group
-from common.storage.open import open_market_store
+from common.host import Opening, opener, route_group
 from functions.api_data.reader import MarketReader
 from functions.api_data.routes import build_api
 
 
-@asynccontextmanager
-async def open_reader(context: Context) -> AsyncIterator[MarketReader]:
+@opener
+async def open_reader(opening: Opening) -> MarketReader:
     """Open the market store for reading."""
-    store = await open_market_store(context.settings)
-    try:
-        yield MarketReader(store, context.clock)
-    finally:
-        await store.close()
+    return MarketReader(await opening.market_store(), opening.context.clock)
 
 
 api_data = route_group("api_data", resources=open_reader, build=build_api)

@@ -11,10 +11,7 @@ from functions.api_health.bridge import Bridge
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The three stores, the bridge, and what the configuration says about them.
-
-    There is no ``ready`` here on purpose: the group must stay reachable to tell what is wrong.
-    """
+    """The three stores, the bridge, and what the configuration says about them."""
 
     settings: Settings
     clock: Clock
@@ -22,8 +19,3 @@ class Resources:
     analytics: AnalyticsStore
     metadata: DeferredMetadata
     bridge: Bridge
-
-    async def close(self) -> None:
-        """Release everything."""
-        for part in (self.market, self.analytics, self.metadata, self.bridge):
-            await part.close()

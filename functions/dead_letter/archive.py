@@ -25,10 +25,6 @@ class Archive:
         self._store = store
         self._clock = clock
 
-    async def ready(self) -> None:
-        """Ask the store."""
-        await self._store.ping()
-
     async def keep(self, event: Event) -> Sequence[DeadLetter]:
         """Store what an event holds or is, and return it.
 

@@ -1,22 +1,14 @@
 """Keeps what could not be processed, so that an operator can read why."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from common.events import Event
-from common.host import Context, event_function
-from common.storage.open import open_market_store
+from common.host import Opening, event_function, opener
 from functions.dead_letter.archive import Archive
 
 
-@asynccontextmanager
-async def open_archive(context: Context) -> AsyncIterator[Archive]:
+@opener
+async def open_archive(opening: Opening) -> Archive:
     """Open the store of dead letters."""
-    store = await open_market_store(context.settings)
-    try:
-        yield Archive(store, context.clock)
-    finally:
-        await store.close()
+    return Archive(await opening.market_store(), opening.context.clock)
 
 
 @event_function(resources=open_archive)

@@ -123,10 +123,6 @@ class Writer:
         self._readers = {kind: BatchReader(kind) for kind in READERS}
         self._seen_unhandled: set[str] = set()
 
-    async def ready(self) -> None:
-        """Ask the store whether it would take a batch."""
-        await self._store.ping()
-
     async def store(self, event: Event) -> WriteCounts:
         """Store the batch that ``event`` holds.
 

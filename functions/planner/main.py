@@ -1,28 +1,21 @@
 """Plans what is due: a tick of a schedule in, one request per job, pair and timeframe out."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from common.events import Event
-from common.host import Context, event_function
-from common.storage.deferred import defer_metadata_store
-from functions.planner.resources import Resources
+from common.host import Opening, event_function, opener
+from functions.planner.planning import Planner
 from functions.planner.schedules import check_metrics
 from functions.planner.ticks import decode_tick
 
 
-@asynccontextmanager
-async def open_resources(context: Context) -> AsyncIterator[Resources]:
+@opener
+async def open_planner(opening: Opening) -> Planner:
     """Make ready to use the store of the watermarks."""
+    context = opening.context
     check_metrics(context.settings)
-    metadata = await defer_metadata_store(context.settings)
-    try:
-        yield Resources(context, metadata)
-    finally:
-        await metadata.close()
+    metadata = await opening.metadata_store()
+    return Planner(metadata.open, context.sink, context.clock, context.settings)
 
 
-@event_function(resources=open_resources)
-async def planner(event: Event, resources: Resources) -> None:
-    tick = decode_tick(event)
-    await (await resources.planner()).plan(tick)
+@event_function(resources=open_planner)
+async def planner(event: Event, planning: Planner) -> None:
+    await planning.plan(decode_tick(event))

@@ -4,6 +4,7 @@ The order matters: a crash between the two emits the same events again, with the
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import Counter, Histogram
 
@@ -33,9 +34,18 @@ CYCLE_SECONDS = Histogram(
 
 
 class Planner:
-    """Plans the cycles of the schedules."""
+    """Plans the cycles of the schedules.
 
-    def __init__(self, metadata: MetadataStore, sink: Sink, clock: Clock, settings: Settings) -> None:
+    Args:
+        metadata: opens the store of the watermarks.
+        sink: where the events go.
+        clock: says what is due.
+        settings: say what is planned, and how often.
+    """
+
+    def __init__(
+        self, metadata: Callable[[], Awaitable[MetadataStore]], sink: Sink, clock: Clock, settings: Settings
+    ) -> None:
         self._metadata = metadata
         self._sink = sink
         self._clock = clock
@@ -59,13 +69,14 @@ class Planner:
 
     async def _plan_due(self, schedule: Schedule) -> int:
         name = f"schedule:{schedule.name}"
-        watermark_ms = await self._metadata.watermark(name)
+        metadata = await self._metadata()
+        watermark_ms = await metadata.watermark(name)
         planned = 0
         for slot_ms in self._due(schedule, watermark_ms):
             cause = event_id(schedule.name, to_iso(slot_ms))
             after_ms = None if watermark_ms is None or watermark_ms > slot_ms else watermark_ms
             planned += await self._plan_cycle(schedule, Cycle(slot_ms, cause, after_ms))
-            if not await self._metadata.advance_watermark(name, watermark_ms, slot_ms):
+            if not await metadata.advance_watermark(name, watermark_ms, slot_ms):
                 log.info("another planner was faster", extra={"schedule": schedule.name, "slot": to_iso(slot_ms)})
                 break
             SLOTS.labels(schedule.name, "planned").inc()

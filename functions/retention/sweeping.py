@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import Counter
 
 from common.clock import Clock
 from common.settings import Settings
+from common.storage.ports import AnalyticsStore, MarketStore, MetadataStore
 from functions.retention.rules import Rule, Stores, rules_of
 
 log = logging.getLogger(__name__)
@@ -23,11 +24,29 @@ SWEEP_MS: Final = 20_000
 
 
 class Sweeper:
-    """Deletes what is too old by the configured rules."""
+    """Deletes what is too old by the configured rules.
 
-    def __init__(self, stores: Stores, settings: Settings, clock: Clock) -> None:
-        self._rules = rules_of(settings, stores)
+    Args:
+        settings: say what goes at which age.
+        clock: ages are counted from its present at the latest.
+        market: the store of market data.
+        analytics: the store of documents.
+        metadata: opens the store of metadata.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        market: MarketStore,
+        analytics: AnalyticsStore,
+        metadata: Callable[[], Awaitable[MetadataStore]],
+    ) -> None:
+        self._settings = settings
         self._clock = clock
+        self._market = market
+        self._analytics = analytics
+        self._metadata = metadata
 
     async def sweep(self) -> Mapping[str, int]:
         """Delete what is too old now and return how many rows went, by the name of the rule.
@@ -35,7 +54,8 @@ class Sweeper:
         Raises:
             StoreUnavailable: a store could not delete; what went before is gone and counted.
         """
-        return await sweep(self._rules, self._clock)
+        stores = Stores(self._market, self._analytics, await self._metadata())
+        return await sweep(rules_of(self._settings, stores), self._clock)
 
 
 async def sweep(

@@ -146,7 +146,7 @@ async def _handler(events: Sequence[Event]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = await open_market_store(Settings(petrosa_data_dir=Path(folder)))
         writer = Writer(store, FixedClock(START_MS + 86_400_000))
-        await writer.ready()
+        await store.ping()
         started = time.process_time()
         for event in events:
             await writer.store(event)

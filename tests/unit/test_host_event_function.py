@@ -11,6 +11,7 @@ from common.errors import ConfigurationError
 from common.host.app import create_app
 from common.settings import Settings
 from tests.support.asgi import LifespanFailedError, serving
+from tests.support.sink import http_sink
 
 SOURCE = """
 from contextlib import asynccontextmanager
@@ -22,10 +23,9 @@ calls = []
 
 class Resources:
     opened = 0
-    away = False
-    async def ready(self):
-        if Resources.away:
-            raise StoreUnavailable("the store is away")
+
+async def away():
+    raise StoreUnavailable("the store is away")
 
 @asynccontextmanager
 async def open_resources(context):
@@ -35,6 +35,8 @@ async def open_resources(context):
         Resources.opened += 1
         raise StoreUnavailable("the store is away")
     calls.append("open")
+    if context.settings.environment == "unwell":
+        context.checks["store"] = away
     yield Resources()
     calls.append("close")
 
@@ -43,6 +45,10 @@ async def probe(event, resources):
     calls.append(event.type)
     if event.type == "reply":
         return Event(type="answered", source="/probe", id="a b", data=event.data)
+    if event.type == "several":
+        return [Event(type="answered", source="/probe", id=str(number)) for number in range(5)]
+    if event.type == "none":
+        return []
     if event.type == "invalid":
         raise InvalidEvent("symbol", "a symbol", "???")
     if event.type == "unavailable":
@@ -83,6 +89,17 @@ def test_a_reply_is_a_cloudevent_in_binary_mode(source: str) -> None:
     assert response.headers["ce-type"] == "answered"
     assert response.headers["ce-id"] == "a%20b"
     assert response.content == b"data"
+
+
+def test_of_several_events_one_is_the_reply_and_the_others_went_to_the_sink_before(source: str) -> None:
+    with http_sink() as sink:
+        response = _post(source, "several", k_sink=sink.url)
+        assert (response.status_code, response.headers["ce-id"]) == (200, "0")
+        assert {event.id for event in sink.taken} == {"1", "2", "3", "4"}
+        sink.judge = lambda event: 503 if event.id == "3" else None
+        failed = _post(source, "several", k_sink=sink.url)
+    assert (failed.status_code, failed.headers["retry-after"]) == (503, "5"), "the request comes again, and so do all"
+    assert _post(source, "none").status_code == 204
 
 
 def test_an_event_that_can_never_succeed_is_422_and_names_the_field(source: str) -> None:
@@ -169,6 +186,16 @@ def test_a_store_that_is_away_at_the_start_is_opened_later(source: str) -> None:
 
     # The first opening failed at the start; asking for readiness opens it.
     assert asyncio.run(run()) == [200, 204]
+
+
+def test_a_store_that_is_away_later_makes_the_function_unready_not_dead(source: str) -> None:
+    async def run() -> list[httpx.Response]:
+        async with serving(create_app("probe", source, Settings(environment="unwell"))) as client:
+            return [await client.get("/readyz"), await client.get("/healthz")]
+
+    ready, healthy = asyncio.run(run())
+    assert (ready.status_code, ready.headers["retry-after"], healthy.status_code) == (503, "5", 200)
+    assert ready.json()["reason"] == "the store is away"
 
 
 def test_a_wrong_setting_keeps_the_process_from_starting(source: str) -> None:

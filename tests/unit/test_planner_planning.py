@@ -47,6 +47,9 @@ class Watermarks:
     values: dict[str, int] = field(default_factory=dict)
     lost_writes: int = 0
 
+    async def opened(self) -> "Watermarks":
+        return self
+
     async def watermark(self, name: str) -> int | None:
         return self.values.get(name)
 
@@ -95,7 +98,7 @@ class System:
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOON + 3_210))
 
     def tick(self, event: Event) -> int:
-        planner = Planner(self.watermarks, self.sink, self.clock, self.settings)  # type: ignore[arg-type] # watermarks only
+        planner = Planner(self.watermarks.opened, self.sink, self.clock, self.settings)  # type: ignore[arg-type] # watermarks only
         return asyncio.run(planner.plan(decode_tick(event)))
 
 
@@ -293,7 +296,7 @@ def test_two_planners_at_once_emit_the_same_events() -> None:
     system = System()
 
     async def both() -> list[int]:
-        planners = [Planner(system.watermarks, system.sink, system.clock, SMALL) for _ in range(2)]  # type: ignore[arg-type] # watermarks only
+        planners = [Planner(system.watermarks.opened, system.sink, system.clock, SMALL) for _ in range(2)]  # type: ignore[arg-type] # watermarks only
         return await asyncio.gather(*(planner.plan(decode_tick(ping())) for planner in planners))
 
     asyncio.run(both())

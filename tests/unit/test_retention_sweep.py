@@ -30,6 +30,9 @@ class OldRows:
     calls: list[tuple[str, int]] = field(default_factory=list)
     fails_on: str | None = None
 
+    async def opened(self) -> "OldRows":
+        return self
+
     async def take(self, name: str, cutoff_ms: int, limit: int) -> int:
         if name == self.fails_on:
             raise StoreUnavailable("locked")
@@ -58,8 +61,8 @@ def rows_aged(**days: list[float]) -> dict[str, list[int]]:
 
 
 def run(settings: Settings, rows: OldRows) -> Mapping[str, int]:
-    stores = Stores(rows, rows, rows)  # type: ignore[arg-type] # it only deletes
-    return asyncio.run(Sweeper(stores, settings, rows.clock).sweep())
+    sweeper = Sweeper(settings, rows.clock, rows, rows, rows.opened)  # type: ignore[arg-type] # it only deletes
+    return asyncio.run(sweeper.sweep())
 
 
 def test_by_default_what_is_older_than_its_age_goes_and_the_rest_stays() -> None:
