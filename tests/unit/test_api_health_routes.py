@@ -76,7 +76,8 @@ class System:
         try:
             yield resources
         finally:
-            await resources.close()
+            for part in (resources.market, resources.analytics, resources.metadata, resources.bridge):
+                await part.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self.resources() as resources:
