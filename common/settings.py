@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.errors import ConfigurationError
+from common.intervals import cron_of
 from common.symbols import is_symbol
 from common.timeframes import Timeframe
 from common.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
@@ -129,8 +130,8 @@ class Settings(BaseSettings):
     enable_auditor: bool = True
     enable_analytics: bool = True
     enable_backfiller: bool = True
-    audit_interval: int = Field(default=300, ge=1)
-    analytics_interval: int = Field(default=900, ge=1)
+    audit_interval: int = 300
+    analytics_interval: int = 900
     planner_max_slots: int = Field(default=96, ge=1)
 
     # Retention; nothing means for ever
@@ -143,6 +144,12 @@ class Settings(BaseSettings):
     petrosa_retention_funding: str | None = None
     petrosa_retention_analytics: str | None = None
     petrosa_retention_dead_letter: str | None = "30d"
+
+    @field_validator("audit_interval", "analytics_interval")
+    @classmethod
+    def _has_a_cron(cls, value: int) -> int:
+        cron_of(value)
+        return value
 
     @field_validator("supported_pairs", mode="before")
     @classmethod

@@ -29,8 +29,8 @@ from tests.support.traffic import publish, trade, wait_stored
 pytestmark = [pytest.mark.slow]
 
 CLOCK = "2025-10-20T12:30:00Z"
-# Any slot of the first tick is over by the second one; rows of another day than the machine's must stay.
-SETTINGS = {"PETROSA_CLOCK": CLOCK, "ANALYTICS_INTERVAL": "1", "PETROSA_RETENTION_TRADE": "forever"}
+# Rows of another day than the machine's must stay.
+SETTINGS = {"PETROSA_CLOCK": CLOCK, "PETROSA_RETENTION_TRADE": "forever"}
 SECRET = "hidden-word"
 
 

@@ -75,7 +75,7 @@ def main() -> int:
         settings = load_settings()
         configure_logging(settings, service="broker")
         plan = read_plan(arguments.plan)
-        manifests = load_manifests(Path(plan.project_dir))
+        manifests = load_manifests(Path(plan.project_dir), settings)
         clock = clock_from(settings.petrosa_clock)
         uvloop.run(serve(plan, manifests, settings, clock))
     except ConfigurationError as error:

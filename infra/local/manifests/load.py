@@ -11,6 +11,8 @@ from typing import Final, TypeVar, cast, get_args
 import msgspec
 
 from common.errors import ConfigurationError
+from common.intervals import cron_of
+from common.settings import Settings
 from infra.local.manifests.documents import (
     BrokerDocument,
     DeliveryDocument,
@@ -38,6 +40,7 @@ _ROLE_LABEL: Final = "petrosa.io/role"
 _ROUTES_ANNOTATION: Final = "petrosa.io/routes"
 _PROCESS_ANNOTATION: Final = "petrosa.io/local-process"
 _ADDRESS_ANNOTATION: Final = "petrosa.io/local-address"
+_INTERVAL_ANNOTATION: Final = "petrosa.io/interval"
 _JSON: Final = "application/json"
 # What means nothing on one machine.
 _PASSED_OVER: Final = frozenset({("v1", "Service"), ("policy/v1", "PodDisruptionBudget")})
@@ -47,11 +50,13 @@ D = TypeVar("D", ServiceDocument, TriggerDocument, PingSourceDocument, SinkBindi
 T = TypeVar("T")
 
 
-def load_manifests(project_dir: Path) -> Manifests:
+def load_manifests(project_dir: Path, settings: Settings | None = None) -> Manifests:
     """Read the manifests of a project: those in the folders of ``functions/`` and ``triggers/``, and the Broker.
 
     Args:
         project_dir: folder that holds ``functions/``, ``triggers/`` and ``infra/``.
+        settings: whose intervals are rendered into the schedules of the PingSources that name one; without them the
+            schedules stand as they are written.
 
     Raises:
         ConfigurationError: a manifest is missing or wrong; the text names file and field.
@@ -64,7 +69,9 @@ def load_manifests(project_dir: Path) -> Manifests:
         broker=broker,
         services=tuple(_service(where, each, bindings) for where, each in _of(ServiceDocument, found)),
         triggers=tuple(_trigger(where, each, broker) for where, each in _of(TriggerDocument, found)),
-        ping_sources=tuple(_ping_source(where, each, broker) for where, each in _of(PingSourceDocument, found)),
+        ping_sources=tuple(
+            _ping_source(where, each, broker, settings) for where, each in _of(PingSourceDocument, found)
+        ),
         programs=tuple(
             _program(where, each, bindings) for where, each in _of(DeploymentDocument, found) if each.spec.replicas > 0
         ),
@@ -209,7 +216,7 @@ def _effective_delivery(where: str, own: DeliveryDocument | None, default: Deliv
     )
 
 
-def _ping_source(where: str, manifest: PingSourceDocument, broker: BrokerSpec) -> PingSource:
+def _ping_source(where: str, manifest: PingSourceDocument, broker: BrokerSpec, settings: Settings | None) -> PingSource:
     spec = manifest.spec
     ref = spec.sink.ref
     if ref is None or (ref.kind, ref.name) != ("Broker", broker.name):
@@ -217,14 +224,26 @@ def _ping_source(where: str, manifest: PingSourceDocument, broker: BrokerSpec) -
     for name in spec.ce_overrides.extensions:
         if not (name.isascii() and name.isalnum() and name == name.lower()):
             raise _wrong(where, "spec.ceOverrides.extensions", "names of lower-case letters and digits", name)
+    cron = _schedule(where, manifest, settings)
     return PingSource(
         name=manifest.metadata.name,
         namespace=manifest.metadata.namespace,
-        schedule=_checked(where, "spec.schedule", lambda: Schedule.parse(spec.schedule, spec.timezone)),
+        schedule=_checked(where, "spec.schedule", lambda: Schedule.parse(cron, spec.timezone)),
         content_type=spec.content_type,
         data=_checked(where, "spec.data", lambda: _ping_data(spec)),
         extensions=spec.ce_overrides.extensions,
     )
+
+
+def _schedule(where: str, manifest: PingSourceDocument, settings: Settings | None) -> str:
+    variable = manifest.metadata.annotations.get(_INTERVAL_ANNOTATION)
+    if variable is None or settings is None:
+        return manifest.spec.schedule
+    interval_s = getattr(settings, variable.lower(), None)
+    if not isinstance(interval_s, int):
+        field = f"metadata.annotations[{_INTERVAL_ANNOTATION}]"
+        raise _wrong(where, field, "the variable of an interval, such as ANALYTICS_INTERVAL", variable)
+    return _checked(where, variable, lambda: cron_of(interval_s))
 
 
 def _ping_data(spec: PingSourceSpec) -> bytes:

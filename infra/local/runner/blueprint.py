@@ -14,6 +14,7 @@ import msgspec
 
 from common.errors import ConfigurationError
 from common.events.types import SCHEDULE
+from common.settings import load_settings
 from infra.local.broker import plan
 from infra.local.broker.pinger import source_uri
 from infra.local.broker.plan import BrokerPlan
@@ -79,7 +80,7 @@ def draw(options: RunOptions, folder: StateFolder, stores: Stores, ask: HttpQues
     Raises:
         ConfigurationError: a manifest or a setting is wrong.
     """
-    manifests = load_manifests(options.project_dir)
+    manifests = load_manifests(options.project_dir, load_settings())
     _check_part_names(manifests)
     taken = {options.http_port, options.nats_port, *stores.ports}
     ports = iter(free_ports(len(manifests.services) + len(manifests.programs) + 2, taken=taken))
