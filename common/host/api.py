@@ -23,12 +23,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from common import product
 from common.errors import PetrosaError
 from common.host.answers import Failure, Refusal
-from common.host.errors import INTERNAL, ErrorAnswer, request_answer
+from common.host.errors import ANY_ORIGIN, not_allowed, request_answer
 from common.host.parameters import Query
 
 QueryT = TypeVar("QueryT", bound=Query)
@@ -41,8 +42,9 @@ _REMEMBERED_QUERIES: Final = 1024
 _REMEMBERED_BYTES: Final = 256
 _UNAVAILABLE: Final = "A store could not be asked: come back after `Retry-After` seconds."
 _ENDS_IN_SLASH: Final = re.compile(r"[^/]/\Z")
-_JSON: Final = (b"content-type", b"application/json")
-_ANY_ORIGIN: Final = (b"access-control-allow-origin", b"*")
+_HEADERS: Final = tuple(
+    (name.encode(), value.encode()) for name, value in ({"content-type": "application/json"} | ANY_ORIGIN).items()
+)
 
 
 class JsonResponse(JSONResponse):
@@ -127,11 +129,11 @@ class _Endpoint(Generic[QueryT]):
         """Answer a request."""
         body = await self._answer(scope, receive)
         if isinstance(body, Response):
-            body.headers["access-control-allow-origin"] = "*"
+            body.headers.update(ANY_ORIGIN)
             await body(scope, receive, send)
             return
         text = body if isinstance(body, bytes) else encoded(body)
-        headers = [(b"content-length", b"%d" % len(text)), _JSON, _ANY_ORIGIN]
+        headers = [(b"content-length", b"%d" % len(text)), *_HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": text})
 
@@ -230,12 +232,20 @@ def _documented(description: str) -> FastAPI:
         redoc_url=None,
     )
     api.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    api.add_exception_handler(405, _not_allowed)
     api.add_exception_handler(Exception, _bug)
     return api
 
 
+async def _not_allowed(request: Request, _error: Exception) -> Response:
+    """Name the methods of all routes that have this path; every GET route answers HEAD too."""
+    there = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in there for method in route.methods}
+    return not_allowed(*sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
 async def _bug(_request: Request, _error: Exception) -> Response:
-    return ErrorAnswer(INTERNAL, status_code=500)  # raised on by Starlette, and logged by the route group's delegate
+    return request_answer(None)  # raised on by Starlette, and logged by the route group's delegate
 
 
 def _without_slash(scope: Scope) -> Response:

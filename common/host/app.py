@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.errors import ConfigurationError, PayloadTooLarge, TemporaryError
 from common.host import framework
-from common.host.errors import ErrorAnswer, event_answer, headers_of
+from common.host.errors import ErrorAnswer, event_answer, headers_of, request_answer
 from common.host.registry import Target, target_of
 from common.settings import Settings
 
@@ -56,6 +56,7 @@ class FunctionApp:
 
     def __init__(self, target: Target, function: ASGIApp, settings: Settings) -> None:
         self._target = target
+        self._is_group = target.kind == "route-group"
         self._function = function
         self._settings = settings
 
@@ -72,9 +73,9 @@ class FunctionApp:
             return
         limited = _LimitedBody(receive, self._settings.max_body_bytes)
         if limited.is_exceeded_by(scope):
-            await event_answer(limited.error())(scope, receive, send)
-            return
-        if self._target.kind == "route-group":
+            answer = request_answer if self._is_group else event_answer
+            await answer(limited.error())(scope, receive, send)
+        elif self._is_group:
             await self._function(framework.enclosed(scope, limited, send), limited, send)
         else:
             await self._function(framework.shown(scope), limited, send)
@@ -91,7 +92,7 @@ class FunctionApp:
         lifetime = self._target.lifetime
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
-                await (lifetime.check() if self._target.kind == "event-function" else lifetime.resources())
+                await (lifetime.resources() if self._is_group else lifetime.check())
         except TemporaryError as error:
             body = {"ready": False, "function": self._target.name, "reason": str(error)}
             return ErrorAnswer(body, status_code=503, headers=headers_of(error))

@@ -18,7 +18,7 @@ from common.errors import MalformedEvent, PetrosaError, SenderError
 from common.events.envelope import Event, from_http, to_http
 from common.events.sink import Sink
 from common.host.context import Lifetime, Opener
-from common.host.errors import INTERNAL, ErrorAnswer, event_answer
+from common.host.errors import event_answer, not_allowed
 from common.host.registry import Target, register
 from common.telemetry.tracing import traced, with_trace
 
@@ -61,7 +61,7 @@ def event_function(*, resources: Opener[R]) -> Callable[[Handler[R]], HttpTarget
 
 async def _answer(name: str, handler: Handler[R], lifetime: Lifetime[R], request: Request) -> Response:
     if request.method != "POST":
-        return ErrorAnswer({"detail": "Method Not Allowed"}, status_code=405, headers={"allow": "POST"})
+        return not_allowed("POST")
     started = time.perf_counter()
     event: Event | None = None
     try:
@@ -74,7 +74,7 @@ async def _answer(name: str, handler: Handler[R], lifetime: Lifetime[R], request
         response = event_answer(error)
     except Exception:  # the process edge: a bug is logged whole, answered 500, and retried by the broker
         log.exception("the function failed", extra={"function": name, **_identity(event)})
-        response = ErrorAnswer(INTERNAL, status_code=500)
+        response = event_answer(None)
     elapsed_s = time.perf_counter() - started
     EVENTS.labels(name, response.status_code).inc()
     EVENT_SECONDS.labels(name).observe(elapsed_s)

@@ -14,11 +14,12 @@ from typing import Any, Generic, TypeVar, cast
 import functions_framework.aio
 from prometheus_client import Counter, Histogram
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.errors import PetrosaError
 from common.host.context import Lifetime, Opener
-from common.host.errors import INTERNAL, ErrorAnswer, request_answer
+from common.host.errors import request_answer
 from common.host.event import HttpTarget
 from common.host.framework import opened
 from common.host.registry import Target, register
@@ -71,7 +72,9 @@ class _Group(Generic[R]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         scope, receive, send = opened(scope, receive, send)
-        answer = _Answer(send)
+        method, answer = scope["method"], _Answer(send)
+        if method == "HEAD":
+            scope, answer = {**scope, "method": "GET"}, _Head(send)
         try:
             with traced_request(self._name, scope):
                 app = self._app if self._app is not None and self._built_for is not None else await self._application()
@@ -80,8 +83,8 @@ class _Group(Generic[R]):
             await answer.fail(request_answer(error), scope, receive)
         except Exception:  # the process edge: a bug is logged whole and answered 500 without its text
             log.exception("the request failed", extra={"function": self._name, "path": scope["path"]})
-            await answer.fail(ErrorAnswer(INTERNAL, status_code=500), scope, receive)
-        self._observe(scope, answer.status, time.perf_counter() - started)
+            await answer.fail(request_answer(None), scope, receive)
+        self._observe(method, scope, answer.status, time.perf_counter() - started)
 
     async def _application(self) -> ASGIApp:
         resources = await self._lifetime.resources()
@@ -89,8 +92,7 @@ class _Group(Generic[R]):
             self._app, self._built_for = self._build(resources), resources
         return self._app
 
-    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"]
+    def _observe(self, method: str, scope: Scope, status: int, seconds: float) -> None:
         endpoint = _endpoint(scope, status)
         count, duration = _metrics_of(method, endpoint, status)
         count.inc()
@@ -121,10 +123,25 @@ class _Answer:
             self.status = message.get("status", 0)  # of the message that begins the answer
         return self._send(message)
 
-    async def fail(self, response: ErrorAnswer | Any, scope: Scope, receive: Receive) -> None:
+    async def fail(self, response: Response, scope: Scope, receive: Receive) -> None:
         """Send an error, unless an answer has begun: then the connection can only be closed."""
         if self.status == 0:
             await response(scope, receive, self)
+
+
+class _Head(_Answer):
+    """The same for a HEAD request, whose answer ends with its headers."""
+
+    def __init__(self, send: Send) -> None:
+        super().__init__(send)
+        self._has_ended = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await super().__call__(message)
+        elif not self._has_ended:
+            self._has_ended = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _endpoint(scope: Scope, status: int) -> str:

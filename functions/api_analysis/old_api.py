@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from common import product
 from common.errors import PetrosaError
-from common.host.errors import INTERNAL, ErrorAnswer, request_answer
+from common.host.errors import ErrorAnswer, request_answer
 
 
 class JsonResponse(JSONResponse):
@@ -55,7 +55,7 @@ async def _invalid_request(_request: Request, error: Exception) -> Response:
 
 
 async def _bug(_request: Request, _error: Exception) -> Response:
-    return ErrorAnswer(INTERNAL, status_code=500)  # raised on by Starlette, and logged by the route group's delegate
+    return request_answer(None)  # raised on by Starlette, and logged by the route group's delegate
 
 
 def _plain(value: object) -> object:

@@ -1,6 +1,7 @@
 """Route groups behind the host: the error shapes of the API, a clean scope, late failures."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import functions_framework.aio
@@ -25,6 +26,12 @@ class Item(Query):
     item: str
     limit: Limit = 10
 
+class Put(Query):
+    body: dict[str, str]
+
+class PutOne(Put):
+    item: str
+
 @asynccontextmanager
 async def open_resources(context):
     yield {"greeting": "hello"}
@@ -40,16 +47,25 @@ def build(resources):
             raise StoreUnavailable("disk at /secret/path is full", retry_after_s=3)
         raise RuntimeError("password=secret")
 
+    async def stream(query: Query):
+        return StreamingResponse(iter([b"one", b"two"]))
+
     async def late(query: Query):
         async def body():
             yield b"begun"
             raise RuntimeError("too late")
         return StreamingResponse(body())
 
+    async def put(query: Put):
+        return query.body
+
     return Api("Probe", [
+        Route("/probe/items/{item}", put, query=PutOne, model=Any, summary="Put an item", method="POST"),
+        Route("/probe/items", put, query=Put, model=Any, summary="Put items", method="POST"),
         Route("/probe/items/{item}", item, query=Item, model=Any, summary="An item"),
         Route("/probe/fail/{item}", fail, query=Item, model=Any, summary="A failure in a route that has a parameter"),
         Route("/probe/fail", fail, query=Item, model=Any, summary="A failure"),
+        Route("/probe/stream", stream, query=Query, model=Any, summary="A stream"),
         Route("/probe/late", late, query=Query, model=Any, summary="A late failure"),
     ])
 
@@ -64,12 +80,16 @@ def source(tmp_path: Path) -> str:
     return str(path)
 
 
-def _get(source: str, *paths: str) -> list[httpx.Response]:
+def _requested(source: str, *requests: tuple[str, str], **headers: str) -> list[httpx.Response]:
     async def run() -> list[httpx.Response]:
         async with serving(create_app("probe_routes", source, Settings())) as client:
-            return [await client.get(path) for path in paths]
+            return [await client.request(method, path, headers=headers) for method, path in requests]
 
     return asyncio.run(run())
+
+
+def _get(source: str, *paths: str) -> list[httpx.Response]:
+    return _requested(source, *(("GET", path) for path in paths))
 
 
 def test_a_route_works_on_the_resources(source: str) -> None:
@@ -100,8 +120,72 @@ def test_missing_things_outages_and_bugs(source: str, form: str) -> None:
     assert (missing.status_code, missing.json()) == (404, {"detail": "No depth available for BTCUSDT"})
     assert (store.status_code, store.json()) == (503, {"detail": "Database not available"})
     assert store.headers["retry-after"] == "3"
-    assert (bug.status_code, bug.json()) == (500, {"error": "Internal server error"})
+    assert (bug.status_code, bug.json()) == (500, {"detail": "Internal server error"})
     assert (unknown.status_code, unknown.json()) == (404, {"detail": "Not Found"})
+
+
+@pytest.mark.parametrize("origin", [{}, {"origin": "https://example.org"}])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/probe/items/7", 200),
+        ("/probe/items/7?limit=many", 422),
+        ("/probe/fail?item=missing", 404),
+        ("/probe/fail/store", 503),
+        ("/probe/fail?item=bug", 500),
+        ("/probe/fail/bug", 500),
+    ],
+)
+def test_every_answer_can_be_read_from_any_origin(source: str, path: str, status: int, origin: dict[str, str]) -> None:
+    (response,) = _requested(source, ("GET", path), **origin)
+    assert response.status_code == status
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert status == 200 or response.json().keys() == {"detail"}
+
+
+def test_what_fails_before_any_route_has_the_shape_too(tmp_path: Path) -> None:
+    path = tmp_path / "main.py"
+    path.write_text(
+        SOURCE.replace("    async def item(", '    raise RuntimeError("password=secret")\n\n    async def item(')
+    )
+    (response,) = _get(str(path), "/probe/items/7")
+    assert (response.status_code, response.json()) == (500, {"detail": "Internal server error"})
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("path", ["/probe/items/7", "/probe/items"])
+def test_a_body_above_the_limit_is_413_in_the_shape_of_the_api(source: str, path: str, announced: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b"x" * 500
+
+    async def run() -> httpx.Response:
+        async with serving(create_app("probe_routes", source, Settings(max_body_bytes=1024))) as client:
+            return await client.post(path, content=b"x" * 2000 if announced else chunks())
+
+    response = asyncio.run(run())
+    assert response.status_code == 413
+    assert response.json() == {"detail": "expected a body of at most 1024 bytes"}
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    "path", ["/probe/items/7", "/probe/fail?item=missing", "/probe/stream", "/openapi.json", "/no"]
+)
+def test_head_has_the_headers_of_the_get_and_no_body(source: str, path: str) -> None:
+    head, get = _requested(source, ("HEAD", path), ("GET", path))
+    assert head.status_code == get.status_code
+    assert head.headers == get.headers
+    assert (head.content, bool(get.content)) == (b"", True)
+
+
+@pytest.mark.parametrize("path", ["/probe/items/7", "/probe/items"])
+def test_a_method_that_nobody_takes_is_405_with_those_that_somebody_does(source: str, path: str) -> None:
+    head, put = _requested(source, ("HEAD", path), ("PUT", path))
+    assert (put.status_code, put.json()) == (405, {"detail": "Method Not Allowed"})
+    assert put.headers["allow"] == ("GET, HEAD, POST" if path.endswith("7") else "POST")
+    assert head.status_code == (200 if path.endswith("7") else 405)
 
 
 def test_a_failure_after_the_first_byte_does_not_start_a_second_answer(
@@ -125,14 +209,6 @@ def test_a_failure_after_the_first_byte_does_not_start_a_second_answer(
     asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
     assert sent.count("http.response.start") == 1
     assert "too late" in caplog.text
-
-
-def test_any_origin_may_read(source: str) -> None:
-    async def run() -> httpx.Response:
-        async with serving(create_app("probe_routes", source, Settings())) as client:
-            return await client.get("/probe/items/1", headers={"origin": "https://example.org"})
-
-    assert asyncio.run(run()).headers["access-control-allow-origin"] == "*"
 
 
 def test_requests_are_counted_by_route_not_by_path(source: str) -> None:
