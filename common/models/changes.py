@@ -4,8 +4,10 @@ Changes are the source of revisions, of what follows a series as it grows, and o
 for findings. Both are kept for a while only.
 """
 
+import json
 from typing import Final, NamedTuple
 
+from common.models.rows import MarketRow
 from common.times import DAY_MS
 
 CHANGES: Final = "changes"
@@ -58,3 +60,8 @@ class Contradiction(NamedTuple):
     stored: str
     offered: str
     time_ms: int
+
+
+def fact_text(fact: MarketRow) -> str:
+    """Return a fact as JSON text, by the names of its fields."""
+    return json.dumps(fact._asdict(), separators=(",", ":"))

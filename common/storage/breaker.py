@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 STATE: Final = Gauge("circuit_breaker_state", "1 while calls to the store are refused, else 0", ["component"])
 
-# The revision is polled and never waits; closing must always be possible.
-_UNGUARDED: Final = frozenset({"close", "revision"})
+# Closing must always be possible.
+_UNGUARDED: Final = frozenset({"close"})
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -102,12 +102,13 @@ class Breaker:
 def guarded(store: S, breaker: Breaker) -> S:
     """Return a front of ``store``: the same type, its asynchronous methods behind ``breaker``.
 
-    All of them run on the store itself, so what they call of each other is not guarded once more. ``revision`` and
-    ``close`` pass freely.
+    All of them run on the store itself, so what they call of each other is not guarded once more. ``close`` passes
+    freely, and so do the methods that the store names in ``never_waits``.
     """
     front = copy.copy(store)
+    unguarded = _UNGUARDED.union(getattr(store, "never_waits", ()))
     for name, method in inspect.getmembers(store, inspect.iscoroutinefunction):
         if not name.startswith("_"):
-            free = name in _UNGUARDED
+            free = name in unguarded
             setattr(front, name, method if free else breaker.guard(method, always=name == "ping"))
     return front

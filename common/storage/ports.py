@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from common.analytics.declaration import collection_name
 from common.models.dead_letters import DeadLetter, Reason
 from common.models.families import Family, Series
 from common.models.rows import MarketRow
@@ -52,11 +53,16 @@ class Part(NamedTuple):
 
 
 class WriteCounts(NamedTuple):
-    """What a write did. ``unchanged`` are repetitions and older updates: normal redelivery."""
+    """What a write did to the rows that it was given, each of which is counted once.
+
+    ``unchanged`` are repetitions and older updates: normal redelivery. ``contradicted`` are facts under the key of a
+    stored one that say something else; they are not stored, but kept as evidence.
+    """
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
+    contradicted: int = 0
     dead_letters: int = 0
 
 
@@ -173,6 +179,11 @@ class AnalyticsDocument:
     as_of_ms: int
     computed_at_ms: int
     body: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def dataset_id(self) -> str:
+        """The documents of one symbol, metric and timeframe: ``analytics_BTCUSDT_trend_1h``."""
+        return "_".join(filter(None, (collection_name(self.symbol, self.metric), self.timeframe)))
 
 
 class AnalyticsStore(Protocol):

@@ -52,7 +52,8 @@ def test_documents_stand_in_the_database_as_the_storage_page_says(
     read = asyncio.run(scenario())
     assert read == [DOCUMENT, market]
     assert type(read[0].body["rows_used"]) is int
-    assert set(mongodb_raw.list_collection_names()) == {"analytics_BTCUSDT_volatility", "analytics_correlation_matrix"}
+    own = {"analytics_BTCUSDT_volatility", "analytics_correlation_matrix"}
+    assert set(mongodb_raw.list_collection_names()) == own | {"changes", "counters", "series"}
     stored = mongodb_raw["analytics_BTCUSDT_volatility"].find_one()
     assert stored["_id"] == f"BTCUSDT_1h_{START_MS}"
     assert stored["annualized_volatility"] == Decimal128("0.41230")

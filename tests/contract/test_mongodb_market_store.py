@@ -50,6 +50,9 @@ def test_collections_indexes_and_types_are_those_of_the_storage_page(
         "funding_rates_BTCUSDT",
         "candles_BTCUSDT_1h",
         "dead_letters",
+        "changes",
+        "counters",
+        "series",
     }
     indexes = mongodb_raw["trades_BTCUSDT"].index_information()
     assert [list(index["key"]) for index in indexes.values()] == [

@@ -17,7 +17,7 @@ from common.storage.mongodb.market import MongoMarketStore
 S = TypeVar("S", MongoMarketStore, MongoAnalyticsStore)
 
 
-def options(url: str, database: str, *, timeout_ms: int = 5000) -> ConnectionOptions:
+def options(url: str, database: str, *, timeout_ms: int = 20_000) -> ConnectionOptions:
     """Return how a test connects."""
     return ConnectionOptions(
         url=url,

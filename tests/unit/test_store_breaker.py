@@ -39,6 +39,8 @@ class Store:
     async def ping(self, *, write: bool = False) -> None:
         await self.write(1)
 
+    never_waits = ("revision",)
+
     async def revision(self) -> int:
         return self.orders.asked
 
@@ -173,7 +175,7 @@ def test_after_the_recovery_time_the_next_call_decides() -> None:
     asyncio.run(scenario())
 
 
-def test_revision_and_close_pass_an_open_circuit() -> None:
+def test_what_never_waits_and_closing_pass_an_open_circuit() -> None:
     async def scenario() -> None:
         store = store_of()
         await break_open(store)

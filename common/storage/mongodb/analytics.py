@@ -15,6 +15,7 @@ from common.errors import StoreUnavailable
 from common.storage.mongodb import deletion, reading
 from common.storage.mongodb.base import MongoStore
 from common.storage.mongodb.bodies import body_of, stored_body
+from common.storage.mongodb.changes import Changed, Span
 from common.storage.mongodb.connection import Collection, all_of, bounded, faults
 from common.storage.mongodb.documents import Document
 from common.storage.mongodb.schema import ANALYTICS
@@ -36,22 +37,27 @@ class MongoAnalyticsStore(MongoStore):
     async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
         """Store documents, replacing those of the same key; returns how many were written."""
         now_ms = self._clock.now_ms()
-        parts: defaultdict[str, dict[str, Document]] = defaultdict(dict)
+        parts: defaultdict[str, dict[str, AnalyticsDocument]] = defaultdict(dict)
         for document in documents:
-            stored = _stored(document, now_ms)
-            parts[collection_name(document.symbol, document.metric)][stored["_id"]] = stored
+            parts[document.dataset_id][_identity(document)] = document
+        spans = {name: Span.of([one.as_of_ms for one in part.values()]) for name, part in parts.items()}
         try:
-            await all_of(self._replace(name, list(part.values())) for name, part in parts.items())
+            async with self._changes.recorded(spans, totals=[ANALYTICS]) as done:
+                written = await all_of(self._replace(list(part.values()), now_ms) for part in parts.values())
+                done.update(zip(parts, written, strict=True))
         except StoreUnavailable:
             self._indexes.forget()
             raise
         return len(documents)
 
-    async def _replace(self, name: str, documents: Sequence[Document]) -> None:
-        collection = await self._indexes.of_analytics(name)
-        replacements = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+    async def _replace(self, documents: Sequence[AnalyticsDocument], now_ms: int) -> Changed:
+        collection = await self._indexes.of_analytics(collection_name(documents[0].symbol, documents[0].metric))
+        replacements = [
+            ReplaceOne({"_id": _identity(document)}, _stored(document, now_ms), upsert=True) for document in documents
+        ]
         with faults():
-            await collection.bulk_write(replacements, ordered=False)
+            result = await collection.bulk_write(replacements, ordered=False)
+        return Changed(inserted=result.upserted_count, updated=result.matched_count)
 
     @bounded
     async def documents(
@@ -85,14 +91,16 @@ class MongoAnalyticsStore(MongoStore):
         times = await all_of(reading.end_of(collection, DESCENDING) for collection in collections)
         return max((time_ms for time_ms in times if time_ms is not None), default=None)
 
+    @bounded
     async def revision(self) -> object | None:
-        """Return nothing: the server keeps no count of changes."""
-        return None
+        """Return a token that changes with every change to documents; ``None`` while they are written."""
+        return await self._revision(ANALYTICS, ANALYTICS)
 
     @bounded
     async def delete_analytics_before(self, cutoff_ms: int, *, limit: int) -> int:
         """Delete at most ``limit`` documents as of a time before ``cutoff_ms``, the oldest first."""
-        return await deletion.delete_before(await self._collections(None), cutoff_ms, limit, field="as_of")
+        old = await deletion.oldest(await self._collections(None), cutoff_ms, limit, field="as_of", part="timeframe")
+        return await self._delete(old, totals=[ANALYTICS])
 
     async def _collections(self, metric: str | None) -> list[Collection]:
         names = await self.connection.collection_names()
@@ -101,6 +109,10 @@ class MongoAnalyticsStore(MongoStore):
             for name in names
             if name.startswith(_PREFIX) and (metric is None or name.removeprefix(ANALYTICS).endswith(f"_{metric}"))
         ]
+
+
+def _identity(document: AnalyticsDocument) -> str:
+    return f"{document.symbol}_{document.timeframe or 'all'}_{document.as_of_ms}"
 
 
 def _stored(document: AnalyticsDocument, stored_at_ms: int) -> Document:
@@ -113,7 +125,7 @@ def _stored(document: AnalyticsDocument, stored_at_ms: int) -> Document:
     }
     body: Document = stored_body(document.body)
     return {
-        "_id": f"{document.symbol}_{document.timeframe or 'all'}_{document.as_of_ms}",
+        "_id": _identity(document),
         **body,
         **keys,
         "stored_at": stored_instant(stored_at_ms),

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
-from pymongo import AsyncMongoClient, errors
+from pymongo import AsyncMongoClient, ReadPreference, errors
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
@@ -151,6 +151,12 @@ class Connection:
             raise ConfigurationError(f"MONGODB_URL: {options.database_name!r} was no name of a database") from error
         self.database: AsyncDatabase[Document] = database
 
+    @property
+    def timeout_ms(self) -> float | None:
+        """Bound on every call, or nothing when the URL lifts it."""
+        timeout_s = self._client.options.timeout
+        return timeout_s * 1000 if timeout_s else None
+
     def bounded(self) -> AbstractContextManager[None]:
         """Bound everything in a ``with`` block together, however many commands and tasks it takes."""
         return pymongo.timeout(self._client.options.timeout)
@@ -158,6 +164,15 @@ class Connection:
     def collection(self, name: str) -> Collection:
         """Return a collection, which need not exist."""
         return self.database[name]
+
+    def primary_collection(self, name: str) -> Collection:
+        """Return a collection that is read where it is written, wherever else the URL lets the others be read."""
+        return self.database.get_collection(name, read_preference=ReadPreference.PRIMARY)
+
+    @property
+    def reads_lag(self) -> bool:
+        """Whether reads may see an older state than the last write."""
+        return self.database.read_preference != ReadPreference.PRIMARY
 
     async def collection_names(self) -> list[str]:
         """Return the names of all collections, sorted."""
@@ -239,6 +254,16 @@ def duplicates(error: BulkWriteError) -> list[int]:
 def _is_known_id(item: Mapping[str, Any]) -> bool:
     """Tell whether a document was refused for its id, and not for a unique index that somebody else made."""
     return bool(item["code"] == _DUPLICATE_KEY and item.get("keyPattern", _ID_ONLY) == _ID_ONLY)
+
+
+async def refused(call: Awaitable[object]) -> list[int]:
+    """Wait for a bulk write and return the positions that were refused because their key exists."""
+    with faults():
+        try:
+            await call
+        except BulkWriteError as error:
+            return duplicates(error)
+    return []
 
 
 async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:

@@ -1,68 +1,98 @@
 """The market store on MongoDB: market data and dead letters, one collection per series."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple
 
-from bson.raw_bson import RawBSONDocument
 from pymongo import DESCENDING
 
+from common.clock import Clock
 from common.errors import StoreUnavailable
+from common.models.changes import Contradiction
 from common.models.dead_letters import DEAD_LETTERS, DeadLetter, Reason
 from common.models.families import FAMILIES, Family, Series, dataset_id
 from common.models.rows import MarketRow
 from common.storage.columns import CandleColumns
 from common.storage.mongodb import deletion, reading
 from common.storage.mongodb.base import MongoStore
-from common.storage.mongodb.connection import Collection, all_of, bounded, faults
-from common.storage.mongodb.documents import SHAPES, dead_letter_document, stored_at
-from common.storage.mongodb.schema import family_collections
-from common.storage.mongodb.writing import CONTESTS, Changed, insert
+from common.storage.mongodb.changes import Changed, Span
+from common.storage.mongodb.connection import Collection, Connection, all_of, bounded, faults, refused
+from common.storage.mongodb.contradictions import Contradictions
+from common.storage.mongodb.documents import dead_letter_document
+from common.storage.mongodb.schema import Ages, family_collections
+from common.storage.mongodb.writing import CONTESTS, insert_facts
 from common.storage.ports import Page, Part, SeriesExtent, Window, WriteCounts
 
-_ROWS_AT_ONCE: Final = 2000  # what is made into documents before it is sent
+_READINGS: Final = 3  # of one page, until nobody wrote meanwhile
+_PAUSE_S: Final = 0.003
 
 
 class MongoMarketStore(MongoStore):
     """``MarketStore`` on MongoDB."""
 
+    def __init__(self, connection: Connection, ages: Ages, clock: Clock) -> None:
+        super().__init__(connection, ages, clock)
+        self._contradictions = Contradictions(connection, self._indexes)
+
     @bounded
     async def write(self, parts: Sequence[Part], dead_letters: Sequence[DeadLetter] = ()) -> WriteCounts:
         """Store the rows of a batch and its dead letters; after a failure, send both again."""
-        series = [(part.family, name, rows) for part in parts for name, rows in _by_series(part).items()]
+        batch = _by_series(parts)
+        spans = {name: Span.of([row.time_ms for row in rows]) for (_, name), rows in batch.items()}
         now_ms = self._clock.now_ms()
         try:
-            changes = await all_of(self._store(*one, now_ms) for one in series)
+            async with self._changes.recorded(spans) as done:
+                outcomes = await all_of(self._store(*one, rows, now_ms) for one, rows in batch.items())
+                done.update(zip(spans, (outcome.changed for outcome in outcomes), strict=True))
             set_aside = await self._store_dead_letters(dead_letters, now_ms)
         except StoreUnavailable:
             self._indexes.forget()
             raise
-        inserted = sum(change.inserted for change in changes)
-        updated = sum(change.updated for change in changes)
-        return WriteCounts(inserted, updated, sum(len(part.rows) for part in parts) - inserted - updated, set_aside)
+        inserted = sum(outcome.changed.inserted for outcome in outcomes)
+        updated = sum(outcome.changed.updated for outcome in outcomes)
+        contradicted = sum(outcome.contradicted for outcome in outcomes)
+        unchanged = sum(map(len, batch.values())) - inserted - updated - contradicted
+        return WriteCounts(inserted, updated, unchanged, contradicted, set_aside)
 
-    async def _store(self, family: Family, name: str, rows: Sequence[Any], now_ms: int) -> Changed:
+    async def _store(self, family: Family, name: str, rows: Sequence[Any], now_ms: int) -> "_Outcome":
         collection = await self._indexes.of_family(family, name)
         contest = CONTESTS.get(family)
         if contest is not None:
-            return await contest.store(collection, rows, now_ms)
-        write, tail = SHAPES[family].write, stored_at(now_ms)
-        inserted = 0
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            documents = [RawBSONDocument(write(row, tail)) for row in rows[start : start + _ROWS_AT_ONCE]]
-            inserted += await insert(collection, documents)
-        return Changed(inserted=inserted)
+            return _Outcome(await contest.store(collection, rows, now_ms))
+        changed, repeated = await insert_facts(collection, family, rows, now_ms)
+        if not repeated:
+            return _Outcome(changed)
+        return _Outcome(changed, await self._contradictions.keep(collection, family, repeated, now_ms))
 
     async def _store_dead_letters(self, letters: Sequence[DeadLetter], now_ms: int) -> int:
         if not letters:
             return 0
         collection = await self._indexes.of_dead_letters()
-        return await insert(collection, [dead_letter_document(letter, now_ms) for letter in letters])
+        documents = [dead_letter_document(letter, now_ms) for letter in letters]
+        return len(letters) - len(await refused(collection.insert_many(documents, ordered=False)))
 
     @bounded
     async def page(self, series: Series, window: Window, *, counted: bool = True) -> Page[Any]:
-        """Read rows of a series, and its place in the series."""
-        return await reading.page(self._collection(series), series.family, window, counted=counted)
+        """Read rows of a series, and its place in the series.
+
+        What is read by several questions is of one state when nobody wrote the series meanwhile, which is seen and,
+        for a few times, waited for. Of a series that is written all the time the parts never deny each other: what
+        the rows show is counted, and nothing is newer than the newest.
+        """
+        read = partial(reading.page, self._collection(series), series.family, window)
+        if not counted:
+            return await read(counted=False)
+        for _ in range(_READINGS):
+            before = await self._changes.look(series.dataset_id)
+            if before.at_work:
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            found = await read(counted=True)
+            if await self._changes.look(series.dataset_id) == before:
+                return found
+        return reading.reconciled(await read(counted=True), window)
 
     @bounded
     async def columns(
@@ -105,8 +135,9 @@ class MongoMarketStore(MongoStore):
     async def delete(self, what: Family | Literal["dead_letters"], before_ms: int, *, limit: int) -> int:
         """Delete at most ``limit`` of the rows older than ``before_ms`` and return how many went."""
         if what == DEAD_LETTERS:
-            return await deletion.delete_before([self.connection.collection(DEAD_LETTERS)], before_ms, limit)
-        return await deletion.delete_before(await self._collections(Family(what)), before_ms, limit)
+            old = await deletion.oldest([self.connection.collection(DEAD_LETTERS)], before_ms, limit)
+            return sum((await deletion.delete(self.connection, old)).values())
+        return await self._delete(await deletion.oldest(await self._collections(Family(what)), before_ms, limit))
 
     @bounded
     async def newest_ms(self, family: Family) -> int | None:
@@ -115,9 +146,17 @@ class MongoMarketStore(MongoStore):
         times = await all_of(reading.end_of(collection, DESCENDING) for collection in collections)
         return max((time_ms for time_ms in times if time_ms is not None), default=None)
 
-    async def revision(self, series: Series) -> object | None:  # noqa: ARG002 - the port's signature
-        """Return ``None``: the server keeps no count of a collection's changes."""
-        return None
+    @bounded
+    async def revision(self, series: Series) -> object | None:
+        """Return a token that changes with the series; ``None`` while it is written, and where nobody would say so."""
+        return await self._revision(series.dataset_id, series.family)
+
+    @bounded
+    async def contradictions(
+        self, series: Series | None = None, *, limit: int = 100, offset: int = 0
+    ) -> tuple[list[Contradiction], int]:
+        """Read facts that contradict stored ones, newest first, and count all of the series."""
+        return await self._contradictions.read(None if series is None else series.dataset_id, limit, offset)
 
     def _collection(self, series: Series) -> Collection:
         return self.connection.collection(series.dataset_id)
@@ -131,10 +170,21 @@ class MongoMarketStore(MongoStore):
             return await self.connection.collection(name).estimated_document_count()
 
 
-def _by_series(part: Part) -> dict[str, list[MarketRow]]:
-    """Return the rows of each collection."""
-    width = len(FAMILIES[part.family].scope)
-    series: defaultdict[tuple[Any, ...], list[MarketRow]] = defaultdict(list)
-    for row in part.rows:
-        series[row[:width]].append(row)
-    return {dataset_id(part.family, *scope): rows for scope, rows in series.items()}
+class _Outcome(NamedTuple):
+    """What became of the rows of one series."""
+
+    changed: Changed
+    contradicted: int = 0
+
+
+def _by_series(parts: Sequence[Part]) -> dict[tuple[Family, str], list[MarketRow]]:
+    """Return the rows of each collection, and which family they are of."""
+    batch: dict[tuple[Family, str], list[MarketRow]] = {}
+    for family, rows in parts:
+        width = len(FAMILIES[family].scope)
+        series: defaultdict[tuple[Any, ...], list[MarketRow]] = defaultdict(list)
+        for row in rows:
+            series[row[:width]].append(row)
+        for scope, part in series.items():
+            batch.setdefault((family, dataset_id(family, *scope)), []).extend(part)
+    return batch

@@ -68,10 +68,34 @@ async def page(collection: Collection, family: Family, window: Window, *, counte
     if not counted:
         return found
     whole = await extent(collection, None)
-    before = await extent(collection, window.end_ms)
-    left_out = 0 if window.start_ms is None else (await extent(collection, window.start_ms)).rows
-    after_ms = None if window.end_ms is None else await end_of(collection, ASCENDING, start_ms=window.end_ms)
-    return Page(found.rows, max(0, before.rows - left_out), whole.last_ms, before.last_ms, after_ms)
+    if whole.first_ms is None or whole.last_ms is None:
+        return found
+    total = await _total(collection, whole, window)
+    if window.end_ms is None or window.end_ms > whole.last_ms:
+        return Page(found.rows, total, whole.last_ms, whole.last_ms, None)
+    before_ms = await end_of(collection, DESCENDING, end_ms=window.end_ms)
+    after_ms = await end_of(collection, ASCENDING, start_ms=window.end_ms)
+    return Page(found.rows, total, whole.last_ms, before_ms, after_ms)
+
+
+def reconciled(page: Page[Any], window: Window) -> Page[Any]:
+    """Return a page whose other fields do not deny what its rows show."""
+    if not page.rows:
+        return page
+    shown, newest_ms = window.offset + len(page.rows), max(row.time_ms for row in page.rows)
+    total = max(page.total, shown) if len(page.rows) == window.limit else shown
+    latest = [max(newest_ms, time_ms or newest_ms) for time_ms in (page.newest_ms, page.before_ms)]
+    return page._replace(total=total, newest_ms=latest[0], before_ms=latest[1])
+
+
+async def _total(collection: Collection, whole: SeriesExtent, window: Window) -> int:
+    """Count the documents in the range of a window; all of them are counted by the server."""
+    start_ms = None if window.start_ms is None or window.start_ms <= (whole.first_ms or 0) else window.start_ms
+    end_ms = None if window.end_ms is None or window.end_ms > (whole.last_ms or 0) else window.end_ms
+    if start_ms is None and end_ms is None:
+        return whole.rows
+    with faults():
+        return await collection.count_documents(time_range(start_ms, end_ms))
 
 
 async def extent(collection: Collection, end_ms: int | None) -> SeriesExtent:

@@ -14,6 +14,7 @@ import pymongo
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
+from common.models.changes import CHANGES, CHANGES_AGE_MS, CONTRADICTIONS, CONTRADICTIONS_AGE_MS
 from common.models.dead_letters import DEAD_LETTERS
 from common.models.families import FAMILIES, Family
 from common.storage.mongodb.connection import Collection, Connection, faults
@@ -35,10 +36,21 @@ _MOST_SECONDS: Final = 2**31 - 1
 
 log = logging.getLogger(__name__)
 
+
+def _expiring(age_ms: int) -> IndexModel:
+    """Return the index of a collection whose documents go at an age that no setting changes."""
+    return IndexModel([("stored_at", ASCENDING)], name="age", expireAfterSeconds=age_ms // SECOND_MS)
+
+
 _DEAD_LETTER_INDEXES: Final = (
     IndexModel([("timestamp", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("kind", ASCENDING), ("timestamp", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("reason", ASCENDING), ("timestamp", DESCENDING), ("_id", DESCENDING)]),
+)
+_CONTRADICTION_INDEXES: Final = (
+    IndexModel([("time_ms", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("dataset_id", ASCENDING), ("time_ms", DESCENDING), ("_id", DESCENDING)]),
+    _expiring(CONTRADICTIONS_AGE_MS),
 )
 _ANALYTICS_INDEXES: Final = (
     IndexModel([("symbol", ASCENDING), ("timeframe", ASCENDING), ("timestamp", DESCENDING)]),
@@ -80,6 +92,18 @@ class Indexes:
     async def of_analytics(self, name: str) -> Collection:
         """Return a collection of computed documents with its indexes."""
         return await self._with(name, ANALYTICS, *_ANALYTICS_INDEXES)
+
+    async def of_changes(self) -> Collection:
+        """Return the collection of the changes, which go by their age."""
+        return await self._with(CHANGES, CHANGES, _expiring(CHANGES_AGE_MS))
+
+    async def of_contradictions(self) -> Collection:
+        """Return the collection of contradicting facts with its indexes."""
+        return await self._with(CONTRADICTIONS, CONTRADICTIONS, *_CONTRADICTION_INDEXES)
+
+    def expires(self, kind: str) -> bool:
+        """Tell whether the server removes documents of a kind by their age."""
+        return kind in self._ages
 
     def forget(self) -> None:
         """Make them anew: the server was away and may have come back as another one."""

@@ -10,14 +10,14 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, ReadPreference, ReplaceOne
-from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
 from common.errors import StoreUnavailable
 from common.models.families import FAMILIES, Family
 from common.models.precedence import Ordered, Precedence, Replacement
 from common.models.rows import CandleRow, FundingRow
-from common.storage.mongodb.connection import Collection, duplicates, faults
+from common.storage.mongodb.changes import Changed
+from common.storage.mongodb.connection import Collection, faults, refused
 from common.storage.mongodb.documents import SHAPES, Document, Shape, stored_at, timed_id, version
 
 # Rows that compete are keyed by symbol and time.
@@ -25,6 +25,7 @@ Row = TypeVar("Row", CandleRow, FundingRow)
 
 Operation = InsertOne[RawBSONDocument] | ReplaceOne[RawBSONDocument]
 
+_ROWS_AT_ONCE: Final = 2000  # what is made into documents before it is sent
 _ROUNDS: Final = 50  # more than there can be writers of one candle
 _PAUSE_S: Final = 0.002
 
@@ -35,21 +36,20 @@ _CERTAIN: Final[dict[str, Any]] = {
 }
 
 
-class Changed(NamedTuple):
-    """How many rows a write added and how many it changed."""
-
-    inserted: int = 0
-    updated: int = 0
-
-
-async def insert(collection: Collection, documents: Sequence[Document | RawBSONDocument]) -> int:
-    """Insert documents whose key is new and return how many there were."""
-    with faults():
-        try:
-            await collection.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            return len(documents) - len(duplicates(error))
-    return len(documents)
+async def insert_facts(
+    collection: Collection, family: Family, rows: Sequence[Any], stored_at_ms: int
+) -> tuple[Changed, list[Any]]:
+    """Insert rows whose key is new; returns what that changed, and the rows whose key was there."""
+    write, tail = SHAPES[family].write, stored_at(stored_at_ms)
+    new: list[Any] = []
+    repeated: list[Any] = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        documents = [RawBSONDocument(write(row, tail)) for row in part]
+        lost = set(await refused(collection.insert_many(documents, ordered=False)))
+        repeated += [part[position] for position in lost]
+        new += [row for position, row in enumerate(part) if position not in lost] if lost else part
+    return Changed.of(new) if repeated else Changed(inserted=len(rows)), repeated
 
 
 class Contest(Generic[Row]):
@@ -71,17 +71,19 @@ class Contest(Generic[Row]):
             StoreUnavailable: the server was away, or other writers were always faster.
         """
         pending = self._precedence.winners(rows)
-        inserted = updated = 0
+        inserted: list[Row] = []
+        updated: list[Row] = []
         for round_number in range(_ROUNDS):
             await asyncio.sleep(round_number * _PAUSE_S)
             attempts = await self._attempts(collection, pending, stored_at_ms)
-            lost = await _exchange(collection, [attempt.operation for attempt in attempts])
+            operations: Any = [attempt.operation for attempt in attempts]
+            lost = set(await refused(collection.bulk_write(operations, ordered=False)) if operations else ())
             won = [attempt.replacement for position, attempt in enumerate(attempts) if position not in lost]
-            inserted += sum(replacement.is_new for replacement in won)
-            updated += sum(replacement.is_change and not replacement.is_new for replacement in won)
+            inserted += [replacement.row for replacement in won if replacement.is_new]
+            updated += [replacement.row for replacement in won if replacement.is_change and not replacement.is_new]
             pending = {attempts[position].key: attempts[position].row for position in lost}
             if not pending:
-                return Changed(inserted, updated)
+                return Changed.of(inserted, updated)
         raise StoreUnavailable(f"{collection.name} was written by too many at once")
 
     async def _attempts(
@@ -122,18 +124,6 @@ class _Attempt(NamedTuple, Generic[Row]):
     row: Row
     replacement: Replacement[Row]
     operation: Operation
-
-
-async def _exchange(collection: Collection, operations: list[Operation]) -> set[int]:
-    """Carry out conditional replacements and return the positions of those whose condition did not hold."""
-    if not operations:
-        return set()
-    with faults():
-        try:
-            await collection.bulk_write(operations, ordered=False)  # type: ignore[arg-type]  # raw documents are documents too
-        except BulkWriteError as error:
-            return set(duplicates(error))
-    return set()
 
 
 CONTESTS: Final[dict[Family, Contest[Any]]] = {

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -42,6 +42,8 @@ class SqliteAnalyticsStore:
         folder: the state folder; the file in it is made on first use.
         busy_timeout_ms: how long to wait for another process that writes.
     """
+
+    never_waits: ClassVar = ("revision",)  # polled for every answer, within microseconds
 
     def __init__(self, folder: Path, *, busy_timeout_ms: int) -> None:
         self._database = Database(folder / FILE_NAME, schema.prepare, busy_timeout_ms=busy_timeout_ms)

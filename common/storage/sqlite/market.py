@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from common.models.dead_letters import DEAD_LETTERS, DeadLetter, Reason
 from common.models.families import Family, Series
@@ -27,6 +27,8 @@ class SqliteMarketStore:
         folder: the state folder; the file in it is made on first use.
         busy_timeout_ms: how long to wait for another process that writes.
     """
+
+    never_waits: ClassVar = ("revision",)  # polled for every answer, within microseconds
 
     def __init__(self, folder: Path, *, busy_timeout_ms: int) -> None:
         self._database = Database(folder / FILE_NAME, schema.prepare, busy_timeout_ms=busy_timeout_ms)
