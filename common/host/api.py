@@ -139,17 +139,19 @@ class _Endpoint(Generic[QueryT]):
 
     async def _answer(self, scope: Scope, receive: Receive) -> Body:
         try:
-            query = await self._query(scope, receive)
+            body = await Request(scope, receive).body() if self._has_body else b""
+            query = self._query(scope, body)
             return query if isinstance(query, Response) else await self.route.answer(query)
         except PetrosaError as error:
             return request_answer(error)
 
-    async def _query(self, scope: Scope, receive: Receive) -> QueryT | Response:
+    def _query(self, scope: Scope, body: bytes) -> QueryT | Response:
         """Return what is asked, or the answer to a request that is wrong."""
         text: bytes = scope["query_string"]
         try:
-            if self.in_path or self._has_body:
-                return self._read(text, **scope.get("path_params", {}), **(await self._body(scope, receive)))
+            if self.in_path or body:
+                given = {_BODY: msgspec.json.decode(body)} if body else {}
+                return self._read(text, **scope.get("path_params", {}), **given)
             return self._remembered(text) if len(text) <= _REMEMBERED_BYTES else self._read(text)
         except ValidationError as error:
             wrong = [self._at_fault(item) for item in error.errors()]
@@ -164,10 +166,6 @@ class _Endpoint(Generic[QueryT]):
         if self._has_body:
             parameters.pop(_BODY, None)
         return self.route.query.model_validate({**parameters, **beside})
-
-    async def _body(self, scope: Scope, receive: Receive) -> dict[str, Any]:
-        text = await Request(scope, receive).body() if self._has_body else b""
-        return {_BODY: msgspec.json.decode(text)} if text else {}
 
     def _at_fault(self, item: ErrorDetails) -> dict[str, object]:
         place = self._place(str(item["loc"][0])) if item["loc"] else "query"

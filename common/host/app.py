@@ -44,15 +44,23 @@ def create_app(target: str, source: str, settings: Settings) -> ASGIApp:
     if not (source.endswith(".py") and Path(source).is_file()):
         raise ConfigurationError(f"FUNCTION_SOURCE: expected the Python file that defines {target!r}, was {source!r}")
     try:
-        framework = functions_framework.aio.create_asgi_app(target, source)  # type: ignore[no-untyped-call]
+        app = functions_framework.aio.create_asgi_app(target, source)  # type: ignore[no-untyped-call]
     except (MissingTargetException, InvalidTargetTypeException) as error:
         message = f"FUNCTION_TARGET: expected a function that {source} defines, was {target!r}"
         raise ConfigurationError(message) from error
-    return FunctionApp(target_of(target), framework, settings)
+    made = target_of(target)
+    return FunctionApp(made, app.router if made.kind == "route-group" else app, settings)
 
 
 class FunctionApp:
-    """The application: process routes, body limit, lifespan; everything else is the function's."""
+    """The application: process routes, body limit, lifespan; everything else is the function's.
+
+    Args:
+        target: the function.
+        function: the framework's application of an event function; of a route group its router, because the delegate
+            answers every failure itself, and what the framework puts around the router is for failures.
+        settings: the process's configuration.
+    """
 
     def __init__(self, target: Target, function: ASGIApp, settings: Settings) -> None:
         self._target = target

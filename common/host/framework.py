@@ -23,7 +23,7 @@ def enclosed(scope: Scope, receive: Receive, send: Send) -> Scope:
     The framework tries its routes one after the other, and reads and wraps what a target may not even need.
     """
     request = (scope, receive, send)
-    return {"type": "http", "method": scope["method"], "path": "/", "headers": [_EXECUTION_ID], _ENCLOSED: request}
+    return {"type": "http", "method": scope["method"], "path": "/", "headers": [], _ENCLOSED: request}
 
 
 def opened(scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send]:

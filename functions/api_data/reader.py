@@ -1,6 +1,7 @@
 """Reads what the routes serve and encodes it. An answer that was given before is given again while it is true."""
 
 import math
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -93,7 +94,7 @@ class MarketReader:
             text, validity = await self._read(series, query, end_ms)
             # The revision was asked for first: what is written meanwhile makes a new one, and this answer old.
             self._answers.put(key, revision, text, validity)
-        return b"".join((text, to_iso(end_ms).encode(), _CLOSING))
+        return text + _ending(end_ms)
 
     async def _read(self, series: Series, query: SeriesQuery, end_ms: int) -> tuple[bytes, Validity]:
         """Return an answer up to the value of ``parameters.end``, its last, and when it holds."""
@@ -115,6 +116,12 @@ class MarketReader:
         }
         text = msgspec.json.encode(answer).removesuffix(b"}}") + b',"end":"'
         return text, Validity() if query.end is not None else _validity(page)
+
+
+@lru_cache(maxsize=16)
+def _ending(end_ms: int) -> bytes:
+    """Return the last bytes of an answer; requests of the same millisecond share them."""
+    return to_iso(end_ms).encode() + _CLOSING
 
 
 def _validity(page: Page[Any]) -> Validity:

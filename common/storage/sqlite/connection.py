@@ -81,9 +81,10 @@ class Database:
         Raises:
             StoreUnavailable: the file could not be read.
         """
-        await self._ready()
+        if files.identity(self._path) != self._file:
+            await self._ready()
         try:
-            value = _number(self._polling_connection(), statement, values)
+            value: int = self._polling_connection().execute(statement, values).fetchone()[0]
         except sqlite3.Error as error:
             if faults.breaks_connection(error):
                 self._close_poller()
