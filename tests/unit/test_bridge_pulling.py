@@ -1,57 +1,25 @@
-"""How the bridge keeps account of what it asked the server for, and takes messages off the connection."""
+"""What the bridge asks the server for, and what it makes of requests that end."""
 
 import asyncio
-import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
+from common.clock import clock_from
+from common.events.sink import Sink
 from common.settings import Settings
+from tests.support.messages import message
 from triggers.nats_bridge.connection import Connection
-from triggers.nats_bridge.direct import DirectParser
 from triggers.nats_bridge.limits import PULL_MESSAGES, PULL_REQUESTS, limits_of
-from triggers.nats_bridge.pulling import Ledger, Puller, request_body
+from triggers.nats_bridge.pipeline import Pipeline
+from triggers.nats_bridge.pulling import Puller, request_body
+from triggers.nats_bridge.rejection import DeadLetterStream
 
 _FULL = PULL_REQUESTS * PULL_MESSAGES
-
-
-def test_one_more_request_is_wanted_when_one_is_used_up() -> None:
-    ledger = Ledger()
-    wants = []
-    for outstanding in (0, _FULL - PULL_MESSAGES, _FULL - PULL_MESSAGES + 1, _FULL):
-        ledger.outstanding = outstanding
-        wants.append(ledger.wants_more)
-    assert wants == [True, True, False, False]
-
-
-def test_what_will_not_come_is_credited_and_never_below_nothing() -> None:
-    ledger = Ledger()
-    ledger.asked(500)
-    ledger.called_off(120)
-    assert ledger.outstanding == 380
-    ledger.called_off(1000)
-    assert ledger.outstanding == 0
-    ledger.asked(500)
-    ledger.forget()
-    assert ledger.outstanding == 0
-
-
-@given(st.lists(st.tuples(st.integers(1, PULL_MESSAGES), st.floats(0, 1)), max_size=40))
-def test_requests_that_ended_leave_nothing_behind(requests: list[tuple[int, float]]) -> None:
-    ledger = Ledger()
-    for count, _ in requests:
-        ledger.asked(count)
-    for count, share in requests:
-        came = int(count * share)
-        ledger.outstanding -= came
-        ledger.called_off(count - came)
-    assert ledger.outstanding == 0
+_REPLY = "$JS.ACK.PETROSA_MARKET.petrosa-data-manager.1.1.1.1760963760000000000.0"
 
 
 def test_a_request_asks_for_heartbeats_and_ends_by_itself() -> None:
@@ -83,19 +51,15 @@ class _Client(Client):
 class _Bench:
     """A puller in the middle of its work. Make it inside a running event loop."""
 
-    def __init__(self, room: Callable[[int], int] = lambda outstanding: 10_000 - outstanding) -> None:
+    def __init__(self) -> None:
         settings = Settings()
         self.client = _Client()
         connection = Connection(settings)
         connection._client = self.client
-        self.taken: list[tuple[bytes, str]] = []
-        self.puller = Puller(
-            connection,
-            settings,
-            limits_of(settings),
-            room=room,
-            take=lambda raw, reply: self.taken.append((raw, reply)),
-        )
+        limits = limits_of(settings)
+        dead_letters = DeadLetterStream(connection, settings)
+        self.pipeline = Pipeline(limits, connection, Sink(None), dead_letters, clock_from(None))
+        self.puller = Puller(connection, settings, limits, self.pipeline)
         self.puller.is_active = True
 
     @property
@@ -105,31 +69,30 @@ class _Bench:
     async def receive(self, data: bytes = b"", reply: str = "", **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         await self.puller._on_message(Msg(self.client, "inbox.1", reply, data, named or None))
+        await self.puller._pull()
 
 
-def test_two_full_requests_are_kept_open() -> None:
+def with_two_requests(test: Callable[[_Bench], Awaitable[None]]) -> None:
+    """Run a test on a puller that has just begun."""
+
     async def run() -> None:
         bench = _Bench()
-        await bench.puller.pull()
-        await bench.puller.pull()
+        await bench.puller._pull()
+        await bench.puller._pull()
         assert bench.asked == [PULL_MESSAGES] * PULL_REQUESTS
-        for number in range(PULL_MESSAGES):
-            await bench.receive(b"%d" % number, f"reply.{number}")
+        await test(bench)
+
+    asyncio.run(run())
+
+
+def test_one_more_request_goes_out_when_one_is_used_up() -> None:
+    async def test(bench: _Bench) -> None:
+        for _ in range(PULL_MESSAGES):
+            await bench.receive(message("trade"), _REPLY)
         assert bench.asked == [PULL_MESSAGES] * (PULL_REQUESTS + 1)
-        assert len(bench.taken) == PULL_MESSAGES
-        assert bench.taken[7] == (b"7", "reply.7")
+        assert bench.pipeline.held_messages == PULL_MESSAGES
 
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(("room", "asked"), [(0, []), (-5, []), (3, [3]), (700, [500, 200])])
-def test_no_more_is_asked_for_than_there_is_room_for(room: int, asked: list[int]) -> None:
-    async def run() -> None:
-        bench = _Bench(lambda outstanding: room - outstanding)
-        await bench.puller.pull()
-        assert bench.asked == asked
-
-    asyncio.run(run())
+    with_two_requests(test)
 
 
 @pytest.mark.parametrize(
@@ -137,106 +100,38 @@ def test_no_more_is_asked_for_than_there_is_room_for(room: int, asked: list[int]
     [("408", "Request Timeout"), ("404", "No Messages"), ("409", "Batch Completed"), ("409", "Exceeded MaxWaiting")],
 )
 def test_a_request_that_ends_is_replaced(status: str, description: str) -> None:
-    async def run() -> None:
-        bench = _Bench()
-        await bench.puller.pull()
-        await bench.receive(
-            Status=status, Description=description, Nats_Pending_Messages=str(PULL_MESSAGES), Nats_Pending_Bytes="5"
-        )
+    async def test(bench: _Bench) -> None:
+        await bench.receive(Status=status, Description=description, Nats_Pending_Messages=str(PULL_MESSAGES))
         assert bench.asked == [PULL_MESSAGES] * (PULL_REQUESTS + 1)
         assert bench.puller.outstanding == _FULL
-        assert bench.taken == []
         assert bench.puller.fault is None
 
-    asyncio.run(run())
+    with_two_requests(test)
 
 
 def test_a_heartbeat_changes_nothing() -> None:
-    async def run() -> None:
-        bench = _Bench()
-        await bench.puller.pull()
+    async def test(bench: _Bench) -> None:
         await bench.receive(Status="100", Description="Idle Heartbeat")
-        assert bench.puller.outstanding == _FULL
-        assert bench.puller.fault is None
+        assert (len(bench.asked), bench.puller.outstanding, bench.puller.fault) == (PULL_REQUESTS, _FULL, None)
 
-    asyncio.run(run())
+    with_two_requests(test)
 
 
 def test_a_message_above_the_bytes_of_a_request_is_fetched_alone() -> None:
-    async def run() -> None:
-        bench = _Bench()
-        await bench.puller.pull()
-        for _ in range(PULL_REQUESTS):
-            await bench.receive(
-                Status="409", Description="Message Size Exceeds MaxBytes", Nats_Pending_Messages=str(PULL_MESSAGES)
-            )
-        alone = [request for request in bench.client.requests if "max_bytes" not in request]
-        assert [request["batch"] for request in alone] == [1] * len(alone)
-        assert alone
+    async def test(bench: _Bench) -> None:
+        await bench.receive(
+            Status="409", Description="Message Size Exceeds MaxBytes", Nats_Pending_Messages=str(PULL_MESSAGES)
+        )
+        alone = bench.client.requests[PULL_REQUESTS]
+        assert alone["batch"] == 1
+        assert "max_bytes" not in alone
 
-    asyncio.run(run())
+    with_two_requests(test)
 
 
 def test_a_status_that_tells_no_number_begins_anew() -> None:
-    async def run() -> None:
-        bench = _Bench()
-        await bench.puller.pull()
+    async def test(bench: _Bench) -> None:
         await bench.receive(Status="409", Description="Consumer Deleted")
         assert bench.puller.fault == "409 Consumer Deleted"
 
-    asyncio.run(run())
-
-
-def _frame(sid: int, payload: bytes, reply: str, header: bytes | None) -> bytes:
-    names = f"inbox.1 {sid} {reply}".strip().encode()
-    if header is None:
-        return b"MSG %s %d\r\n%s\r\n" % (names, len(payload), payload)
-    return b"HMSG %s %d %d\r\n%s%s\r\n" % (names, len(header), len(header) + len(payload), header, payload)
-
-
-class _Recorder(Client):
-    """A client that remembers what its own parser hands it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.usual: list[tuple[int, bytes]] = []
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        self.usual.append((sid, data))
-
-    async def _process_pong(self) -> None:
-        self.usual.append((0, b"PONG"))
-
-
-_PAYLOADS = st.one_of(st.binary(max_size=40), st.sampled_from([b"\r\n", b"MSG a 1 r 3\r\nabc\r\n", b"PING\r\n"]))
-_FRAMES = st.one_of(
-    st.tuples(st.just(1), _PAYLOADS, st.just("r.1"), st.sampled_from([None, b"NATS/1.0\r\nA: b\r\n\r\n"])),
-    st.tuples(st.just(1), st.just(b""), st.just(""), st.just(b"NATS/1.0 408 Request Timeout\r\n\r\n")),
-    st.tuples(st.just(2), _PAYLOADS, st.sampled_from(["", "r.2"]), st.sampled_from([None, b"NATS/1.0\r\n\r\n"])),
-    st.just(None),
-)
-
-
-@given(frames=st.lists(_FRAMES, max_size=15), cuts=st.lists(st.integers(0, 900), max_size=15))
-def test_frames_are_read_alike_however_the_stream_is_cut(
-    frames: list[tuple[int, bytes, str, bytes | None] | None], cuts: list[int]
-) -> None:
-    stream = b"".join(b"PONG\r\n" if frame is None else _frame(*frame) for frame in frames)
-    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-
-    async def run() -> None:
-        client = _Recorder()
-        parser = DirectParser(client)
-        taken: list[bytes] = []
-        subscription = Subscription(client, id=1, subject="inbox.*")
-        parser.divert(subscription, lambda raw, _reply: taken.append(raw), lambda: None)
-        for start, stop in itertools.pairwise(edges):
-            await parser.parse(stream[start:stop])
-        assert taken == [frame[1] for frame in frames if frame and frame[0] == 1 and frame[2]]
-        assert client.usual == [
-            (0, b"PONG") if frame is None else frame[:2]
-            for frame in frames
-            if frame is None or frame[0] == 2 or not frame[2]
-        ]
-
-    asyncio.run(run())
+    with_two_requests(test)

@@ -3,8 +3,8 @@
 ``python -m triggers.nats_bridge`` runs it. A message is acknowledged when the sink has taken the event that holds it,
 or when it was kept as a dead letter; until then the server delivers it again. Several processes share one consumer.
 
-The parts, in the way of a message: ``pulling`` asks the server for messages, ``direct`` takes them off the connection,
-``batching`` groups them, ``outbox`` hands batches to ``sink`` and settles them with ``acks``. ``rejection`` keeps what
-can never be processed. ``provisioning`` makes the streams and the consumer, ``connection`` holds the connection,
-``health`` answers probes.
+``pipeline`` is the way of a message, from its arrival to the answer to the server; ``batch`` is what travels there.
+``pulling`` asks the server for messages, ``rejection`` keeps what can never be processed, ``provisioning`` makes the
+streams and the consumer, ``connection`` holds the connection, ``nats_wire`` is all that relies on parts of the client
+library that are not public, ``health`` answers probes.
 """

@@ -1,4 +1,4 @@
-"""Answers to JetStream about many messages, as one piece of protocol text for one write to the connection.
+"""Answers to JetStream about many messages: reply subjects, each group with the one body for all of them.
 
 A message is answered by publishing to its reply subject, ``$JS.ACK.…``, which also says how often it was delivered
 and where it stands in its stream.
@@ -7,6 +7,9 @@ and where it stands in its stream.
 from collections.abc import Callable, Sequence
 from typing import Final
 
+# Reply subjects that get the same body.
+Answers = list[tuple[Sequence[str], bytes]]
+
 # Tokens of `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`; a server with a
 # domain puts it and the account's hash before the stream, and may append tokens.
 _PLAIN_TOKENS: Final = 9
@@ -14,22 +17,22 @@ _DELIVERIES: Final = 4
 _WITH_DOMAIN: Final = 2
 
 
-def acknowledged(replies: Sequence[str]) -> bytes:
+def acknowledged(replies: Sequence[str]) -> Answers:
     """Say that the messages are done."""
-    return _answers(replies, "")
+    return [(replies, b"")]
 
 
-def in_progress(replies: Sequence[str]) -> bytes:
+def in_progress(replies: Sequence[str]) -> Answers:
     """Say that work on the messages goes on: the server's wait for them begins anew."""
-    return _answers(replies, "+WPI")
+    return [(replies, b"+WPI")]
 
 
-def terminated(replies: Sequence[str]) -> bytes:
+def terminated(replies: Sequence[str]) -> Answers:
     """Say that the messages must not come again, though they could not be processed."""
-    return _answers(replies, "+TERM")
+    return [(replies, b"+TERM")]
 
 
-def given_back(replies: Sequence[str], delay_s: Callable[[int], float]) -> bytes:
+def given_back(replies: Sequence[str], delay_s: Callable[[int], float]) -> Answers:
     """Say that the messages were not processed and shall come again.
 
     Args:
@@ -39,7 +42,7 @@ def given_back(replies: Sequence[str], delay_s: Callable[[int], float]) -> bytes
     groups: dict[str, list[str]] = {}
     for reply, (deliveries, _) in zip(replies, _histories(replies), strict=True):
         groups.setdefault(deliveries, []).append(reply)
-    return b"".join(_answers(group, _negative(delay_s(int(count)))) for count, group in groups.items())
+    return [(group, _negative(delay_s(int(count)))) for count, group in groups.items()]
 
 
 def sequences(replies: Sequence[str]) -> tuple[list[str], int]:
@@ -57,12 +60,5 @@ def _histories(replies: Sequence[str]) -> list[list[str]]:
     return [reply.split(".", first + 2)[first : first + 2] for reply in replies]
 
 
-def _negative(delay_s: float) -> str:
-    return f'-NAK {{"delay": {int(delay_s * 1e9)}}}' if delay_s > 0 else "-NAK"
-
-
-def _answers(replies: Sequence[str], body: str) -> bytes:
-    if not replies:
-        return b""
-    tail = f" {len(body)}\r\n{body}\r\n"
-    return f"PUB {f'{tail}PUB '.join(replies)}{tail}".encode()
+def _negative(delay_s: float) -> bytes:
+    return b'-NAK {"delay": %d}' % int(delay_s * 1e9) if delay_s > 0 else b"-NAK"

@@ -1,7 +1,9 @@
 """Messages that travel together: what the sink gets of them and what the server is told about them."""
 
+import copy
 import itertools
 from collections.abc import Sequence
+from enum import Enum
 from hashlib import blake2b
 from typing import Final
 
@@ -12,20 +14,34 @@ from common.wire.rejected import encode_rejected
 from triggers.nats_bridge import acks
 
 SOURCE: Final = "/triggers/nats_bridge"
+REJECTED: Final = "rejected"  # stands for the kind of messages that can never be processed
 
 _numbers: Final = itertools.count(1)
+
+
+class State(Enum):
+    """Where a batch stands on its way."""
+
+    OPEN = "open"  # takes messages
+    WAITING = "waiting"  # for its first turn at the sink
+    SENDING = "sending"  # at the sink
+    RETRYING = "retrying"  # for its next turn, after the sink failed to take it
+    SETTLED = "settled"  # the server was told what became of its messages, or other batches hold them now
 
 
 class Batch:
     """Raw messages of one kind, in the order of their arrival.
 
     Attributes:
-        kind: market kind of all messages.
+        kind: market kind of all messages, or ``REJECTED``.
         number: order of the batches in this process.
+        state: where it stands.
         payloads: the raw messages.
         replies: their reply subjects, in step with ``payloads``.
+        letters: of rejected messages, what is kept of each, in step with ``payloads``; otherwise nothing.
+        is_kept: whether rejected messages lie in the dead-letter stream.
         sequences: their sequences in the stream, known once the batch is sealed.
-        symbols: the symbols named by the messages; ``None`` stands for a message without one.
+        symbols: the symbols named by the messages; None stands for a message without one.
         size_bytes: length of the framed data.
         opened_s: when the first message came.
         signalled_s: when the server last heard of these messages.
@@ -34,26 +50,14 @@ class Batch:
         not_before_s: when it may be tried again.
     """
 
-    __slots__ = (
-        "failed_s",
-        "failures",
-        "kind",
-        "not_before_s",
-        "number",
-        "opened_s",
-        "payloads",
-        "replies",
-        "sequences",
-        "signalled_s",
-        "size_bytes",
-        "symbols",
-    )
-
     def __init__(self, kind: str, now_s: float) -> None:
         self.kind = kind
         self.number = next(_numbers)
+        self.state = State.OPEN
         self.payloads: list[bytes] = []
         self.replies: list[str] = []
+        self.letters: list[DeadLetter] = []
+        self.is_kept = False
         self.sequences: list[str] = []
         self.symbols: set[str | None] = set()
         self.size_bytes = 0
@@ -69,7 +73,14 @@ class Batch:
     @property
     def event_type(self) -> str:
         """Type of the event that carries the batch."""
-        return types.market(self.kind)
+        return types.MARKET_REJECTED if self.kind == REJECTED else types.market(self.kind)
+
+    def add(self, raw: bytes, reply: str, symbol: str | None) -> None:
+        """Add a message."""
+        self.payloads.append(raw)
+        self.replies.append(reply)
+        self.symbols.add(symbol)
+        self.size_bytes += len(raw) + 1
 
     def seal(self) -> int:
         """Note the sequences, when the last message has come; return how many messages were delivered before."""
@@ -77,11 +88,13 @@ class Batch:
         return again
 
     def data(self) -> bytes:
-        """Return the event's data: a message a line.
+        """Return the event's data: a message a line, or a dead letter a line.
 
         A line break inside a message becomes a blank: both are white space in JSON, and the framing needs it.
         Nothing else is changed.
         """
+        if self.kind == REJECTED:
+            return b"\n".join(map(encode_rejected, self.letters))
         joined = b"\n".join(self.payloads)
         if joined.count(b"\n") == len(self.payloads) - 1 and b"\r" not in joined:
             return joined
@@ -90,55 +103,16 @@ class Batch:
     def halves(self) -> tuple["Batch", "Batch"]:
         """Return the first and the second half as batches of their own, in this batch's place."""
         middle = len(self) // 2
-        return self._part(0, middle), self._part(middle, len(self))
+        return self._part(slice(None, middle)), self._part(slice(middle, None))
 
-    def _part(self, start: int, stop: int) -> "Batch":
-        part = Batch(self.kind, self.opened_s)
-        part.number = self.number
-        part.signalled_s = self.signalled_s
-        part.payloads = self.payloads[start:stop]
-        part.replies = self.replies[start:stop]
-        part.sequences = self.sequences[start:stop]
+    def _part(self, which: slice) -> "Batch":
+        part = copy.copy(self)
+        part.state = State.WAITING
+        part.payloads, part.replies = self.payloads[which], self.replies[which]
+        part.sequences, part.letters = self.sequences[which], self.letters[which]
         part.size_bytes = sum(map(len, part.payloads)) + len(part)
         part.symbols = self.symbols if len(self.symbols) == 1 else {None}
-        return part
-
-
-class RejectedBatch(Batch):
-    """Messages that can never be processed, with the reasons.
-
-    Attributes:
-        letters: what is kept of each message, in step with ``payloads``.
-        is_kept: whether the messages lie in the dead-letter stream.
-    """
-
-    __slots__ = ("is_kept", "letters")
-
-    def __init__(self, now_s: float) -> None:
-        super().__init__("rejected", now_s)
-        self.letters: list[DeadLetter] = []
-        self.is_kept = False
-
-    @property
-    def event_type(self) -> str:
-        """Type of the event that carries the dead letters."""
-        return types.MARKET_REJECTED
-
-    def data(self) -> bytes:
-        """Return the event's data: a dead letter a line."""
-        return b"\n".join(map(encode_rejected, self.letters))
-
-    def _part(self, start: int, stop: int) -> "RejectedBatch":
-        part = RejectedBatch(self.opened_s)
-        part.number = self.number
-        part.signalled_s = self.signalled_s
-        part.payloads = self.payloads[start:stop]
-        part.replies = self.replies[start:stop]
-        part.sequences = self.sequences[start:stop]
-        part.letters = self.letters[start:stop]
-        part.size_bytes = sum(map(len, part.payloads)) + len(part)
-        part.symbols = {letter.symbol for letter in part.letters}
-        part.is_kept = self.is_kept
+        part.failures, part.failed_s, part.not_before_s = 0, None, 0.0
         return part
 
 

@@ -9,9 +9,9 @@ from nats.aio.client import Client
 
 from common.errors import ConfigurationError, TemporaryError
 from common.settings import Settings
-from triggers.nats_bridge import metrics
+from triggers.nats_bridge import metrics, nats_wire
+from triggers.nats_bridge.acks import Answers
 from triggers.nats_bridge.backoff import SERVER
-from triggers.nats_bridge.direct import DirectParser, install
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Connection:
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_closing = False
-        self.parser: DirectParser | None = None
+        self.parser: nats_wire.DirectParser | None = None
         self.generation = 0  # counts connections, made and lost
         self.last_error: str | None = None
 
@@ -51,7 +51,7 @@ class Connection:
         while not self._is_closing:
             self._ended.clear()
             client = Client()
-            parser = install(client)
+            parser = nats_wire.install(client)
             try:
                 await client.connect(
                     servers=[url.strip() for url in self._settings.nats_url.split(",")],
@@ -89,17 +89,12 @@ class Connection:
             raise TemporaryError("not connected to NATS")
         return self._client
 
-    async def write(self, commands: bytes) -> None:
-        """Send protocol text in one piece; it waits for a lost connection within bounds.
-
-        The client publishes one message a call, which would cost more than the rest of the bridge together: a batch
-        is answered with thousands of empty messages.
-        """
+    async def answer(self, answers: Answers) -> None:
+        """Send answers about messages; they wait for a lost connection within bounds."""
         client = self._client
-        if not commands or client is None or client.is_closed or client.pending_data_size > _MAX_UNSENT_BYTES:
+        if client is None or client.is_closed or client.pending_data_size > _MAX_UNSENT_BYTES:
             return
-        await client._send_command(commands)  # noqa: SLF001 - see above
-        await client._flush_pending()  # noqa: SLF001 - see above
+        await nats_wire.publish(client, answers)
 
     async def renew(self) -> None:
         """Drop a connection that seems dead and make a new one."""

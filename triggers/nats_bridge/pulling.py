@@ -1,4 +1,4 @@
-"""Asks the server for messages: two requests are kept open on one inbox, and their messages come to one callback.
+"""Asks the server for messages: two requests are kept open on one inbox, and their messages go into the pipeline.
 
 Requests are answered with messages, and with status messages that end a request early and tell how many of its
 messages will not come (``Nats-Pending-Messages``). A message does not tell which request it answers: only the sum over
@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable
 from typing import Final
 
 import nats.errors
@@ -21,6 +20,7 @@ from common.settings import Settings
 from triggers.nats_bridge.backoff import SERVER
 from triggers.nats_bridge.connection import Connection
 from triggers.nats_bridge.limits import PULL_MESSAGES, PULL_REQUESTS, Limits
+from triggers.nats_bridge.pipeline import Pipeline
 from triggers.nats_bridge.provisioning import provision
 
 log = logging.getLogger(__name__)
@@ -47,33 +47,6 @@ _TOO_LARGE: Final = "Message Size Exceeds MaxBytes"
 _SERVER_ERRORS: Final = (nats.errors.Error, TemporaryError, TimeoutError, OSError)
 
 
-class Ledger:
-    """How many messages were asked for and have neither come nor been called off.
-
-    Whoever takes a message counts ``outstanding`` down.
-    """
-
-    def __init__(self) -> None:
-        self.outstanding = 0
-
-    def asked(self, count: int) -> None:
-        """Note a request."""
-        self.outstanding += count
-
-    def called_off(self, count: int) -> None:
-        """Note that messages of a request will not come."""
-        self.outstanding = max(0, self.outstanding - count)
-
-    def forget(self) -> None:
-        """Note that all requests are gone."""
-        self.outstanding = 0
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether one more request keeps the server busy."""
-        return self.outstanding <= (PULL_REQUESTS - 1) * PULL_MESSAGES
-
-
 def request_body(count: int, max_bytes: int | None) -> bytes:
     """Return the body of a pull request for ``count`` messages of ``max_bytes`` together."""
     body = {
@@ -87,48 +60,32 @@ def request_body(count: int, max_bytes: int | None) -> bytes:
 
 
 class Puller:
-    """Keeps messages coming as long as ``room`` allows.
+    """Keeps messages coming into the pipeline as long as it has room.
 
-    Args:
-        connection: to the server.
-        settings: names of stream and consumer.
-        limits: bounds of a request.
-        room: given the messages already asked for, returns how many more may be asked for now.
-        take: is called with the payload and the reply subject of every message.
+    Attributes:
+        is_active: whether messages come.
+        outstanding: messages that were asked for and have neither come nor been called off.
+        fault: why the last requests ended, or cannot begin.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        settings: Settings,
-        limits: Limits,
-        *,
-        room: Callable[[int], int],
-        take: Callable[[bytes, str], None],
-    ) -> None:
+    def __init__(self, connection: Connection, settings: Settings, limits: Limits, pipeline: Pipeline) -> None:
         self._connection = connection
         self._settings = settings
         self._limits = limits
-        self._room = room
-        self._take = take
+        self._pipeline = pipeline
+        self._wake = pipeline.freed
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{settings.nats_stream}.{settings.nats_consumer}"
-        self._ledger = Ledger()
         self._inbox = ""
         self._subscription: Subscription | None = None
-        self._broken = asyncio.Event()
+        self._is_broken = False
         self._generation = 0
-        self._heard = False
+        self._heard_s = 0.0
         self._asked_s = 0.0
         self._max_bytes = 0
         self._wants_single = False
-        self._pulling: asyncio.Task[None] | None = None
         self.is_active = False
+        self.outstanding = 0
         self.fault: str | None = None
-
-    @property
-    def outstanding(self) -> int:
-        """Messages asked for that have not come."""
-        return self._ledger.outstanding
 
     async def run(self) -> None:
         """Pull for ever; after every break make sure of streams and consumer, and begin anew."""
@@ -142,20 +99,9 @@ class Puller:
                 await self._note_failure(error, failures)
                 continue
             failures = 0
-            await self._until_broken()
+            await self._pull_until_broken()
             await self._end()
             await asyncio.sleep(SERVER.first_s)
-
-    async def pull(self) -> None:
-        """Ask for messages, if some are wanted and there is room."""
-        while self.is_active and self._ledger.wants_more:
-            count = min(PULL_MESSAGES, self._room(self._ledger.outstanding))
-            if count <= 0:
-                return
-            try:
-                await self._ask(count)
-            except _SERVER_ERRORS as error:
-                self._break(repr(error))
 
     async def stop(self) -> None:
         """Stop pulling; returns when every message that was on its way has been taken."""
@@ -183,31 +129,46 @@ class Puller:
             pending_bytes_limit=0,  # bounded by the requests
         )
         if self._connection.parser is not None:
-            self._connection.parser.divert(self._subscription, self._on_direct, self._after_direct)
-        self._ledger.forget()
-        self._broken.clear()
+            self._connection.parser.divert(self._subscription, self._pipeline.take, self._on_taken)
+        self.outstanding = 0
+        self._is_broken = False
         self._wants_single = False
-        self._heard = True
+        self._heard_s = asyncio.get_running_loop().time()
         self.is_active = True
         self.fault = None
         log.info("pulling", extra={"stream": self._settings.nats_stream, "consumer": self._settings.nats_consumer})
-        await self.pull()
 
-    async def _until_broken(self) -> None:
+    async def _pull_until_broken(self) -> None:
         loop = asyncio.get_running_loop()
-        heard_s = loop.time()
-        while not self._broken.is_set() and self._connection.generation == self._generation:
+        while not self._is_broken and self._connection.generation == self._generation:
+            self._wake.clear()
+            await self._pull()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHECK_S):
-                    await self._broken.wait()
-            if self._heard or not self._ledger.outstanding:
-                self._heard = False
-                heard_s = loop.time()
-            elif loop.time() - heard_s > _SILENCE_S:
+                    await self._wake.wait()
+            if not self.outstanding:
+                self._heard_s = loop.time()
+            elif loop.time() - self._heard_s > _SILENCE_S:
                 self._break("the server is silent")
             if loop.time() - self._asked_s > _FORGET_S:
-                self._ledger.forget()
-            await self.pull()
+                self.outstanding = 0
+
+    async def _pull(self) -> None:
+        """Ask for messages, if some are wanted and there is room."""
+        while self.is_active and self._wants_more:
+            count = min(PULL_MESSAGES, self._pipeline.room(self.outstanding))
+            if count <= 0:
+                return
+            try:
+                await self._ask(count)
+            except _SERVER_ERRORS as error:
+                self._break(repr(error))
+                return
+
+    @property
+    def _wants_more(self) -> bool:
+        """Whether one more request keeps the server busy."""
+        return self.outstanding <= (PULL_REQUESTS - 1) * PULL_MESSAGES
 
     async def _end(self) -> None:
         self.is_active = False
@@ -229,46 +190,38 @@ class Puller:
         await asyncio.sleep(SERVER.delay_s(failures))
 
     def _break(self, why: str) -> None:
-        if not self._broken.is_set():
+        if not self._is_broken:
             log.warning("pulling anew", extra={"reason": why})
         self.fault = why
-        self._broken.set()
+        self._is_broken = True
+        self._wake.set()
 
     async def _ask(self, count: int) -> None:
         single, self._wants_single = self._wants_single, False
         if single:
             count = 1
         body = request_body(count, None if single else self._max_bytes)
-        self._ledger.asked(count)
+        self.outstanding += count
         self._asked_s = asyncio.get_running_loop().time()
         await self._connection.connected_client().publish(self._next, body, reply=f"{self._inbox}.1")
 
-    def _on_direct(self, raw: bytes, reply: str) -> None:
-        self._ledger.outstanding -= 1
-        self._take(raw, reply)
-
-    def _after_direct(self) -> None:
-        self._heard = True
-        if self._ledger.wants_more and self._pulling is None:
-            self._pulling = asyncio.get_running_loop().create_task(self._pull_once())
-
-    async def _pull_once(self) -> None:
-        try:
-            await self.pull()
-        finally:
-            self._pulling = None
+    def _on_taken(self, count: int) -> None:
+        """Note that messages have come."""
+        self.outstanding -= count
+        self._heard_s = asyncio.get_running_loop().time()
+        if self._wants_more:
+            self._wake.set()
 
     async def _on_message(self, message: Msg) -> None:
-        self._heard = True
         if message.reply:
-            self._on_direct(message.data, message.reply)
+            self._pipeline.take(message.data, message.reply)
+            self._on_taken(1)
         else:
             self._on_status(message.headers or {})
-        if self._ledger.wants_more:
-            await self.pull()
 
     def _on_status(self, headers: dict[str, str]) -> None:
         """Credit what a request that ended did not bring; one that tells no number ends them all."""
+        self._heard_s = asyncio.get_running_loop().time()
         if headers.get(_STATUS) == _HEARTBEAT:
             return
         description = headers.get("Description", "")
@@ -276,6 +229,6 @@ class Puller:
         if not pending.isdigit():
             self._break(f"{headers.get(_STATUS)} {description}")
             return
-        self._ledger.called_off(int(pending))
-        if description == _TOO_LARGE:
-            self._wants_single = True
+        self.outstanding = max(0, self.outstanding - int(pending))
+        self._wants_single = self._wants_single or description == _TOO_LARGE
+        self._wake.set()

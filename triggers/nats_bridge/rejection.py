@@ -11,7 +11,7 @@ from common.errors import TemporaryError
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.settings import Settings
 from common.wire.classify import Classified
-from triggers.nats_bridge.batch import Batch, RejectedBatch
+from triggers.nats_bridge.batch import Batch
 from triggers.nats_bridge.connection import Connection
 
 log = logging.getLogger(__name__)
@@ -71,8 +71,8 @@ class DeadLetterStream:
         self._stream = settings.nats_stream
         self._original_subject = settings.nats_consumer_subject
 
-    async def keep(self, batch: RejectedBatch) -> bool:
-        """Publish the messages of a batch; tell whether all are stored. The server drops what it has already."""
+    async def keep(self, batch: Batch) -> bool:
+        """Publish rejected messages; tell whether all are stored. The server drops what it has already."""
         messages = list(zip(batch.letters, batch.payloads, batch.sequences, strict=True))
         try:
             for start in range(0, len(messages), _AT_ONCE):
