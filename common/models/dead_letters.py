@@ -41,9 +41,11 @@ class DeadLetter(NamedTuple):
         excerpt: beginning of the payload, as text.
         event_id: id of the event it came in.
         size_bytes: length of the whole payload.
-        attributes: the attributes of a whole event as JSON text, to deliver it once more.
-        payload: the whole of it, at most ``PAYLOAD_BYTES``. Lists of dead letters do without it.
-        destination: the address to which a whole event could not be delivered.
+        attributes: those of the event that delivers it once more, as JSON text; None when it fits into none. The id
+            is missing where it is ``dead_letter_id``.
+        payload: the data of that event, whole; None above ``PAYLOAD_BYTES``. Lists of dead letters do without it.
+        destination: the address to which a whole event could not be delivered; None for a message, which goes to
+            whoever subscribes to its type.
     """
 
     dead_letter_id: str
@@ -73,6 +75,8 @@ def dead_letter(
     field: str | None = None,
     symbol: str | None = None,
     event_id: str | None = None,
+    attributes: str | None = None,
+    destination: str | None = None,
 ) -> DeadLetter:
     """Return the dead letter of ``payload``; the same payload, kind and reason always give the same id."""
     digest = hashlib.blake2b(payload, digest_size=16, person=b"dead-letter")
@@ -89,6 +93,9 @@ def dead_letter(
         excerpt=excerpt_of(payload),
         event_id=event_id,
         size_bytes=len(payload),
+        attributes=attributes,
+        payload=payload if len(payload) <= PAYLOAD_BYTES else None,
+        destination=destination,
     )
 
 

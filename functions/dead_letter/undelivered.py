@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from common.events.envelope import Event
+from common.events.redelivery import attributes_of_event
 from common.events.statuses import is_retried
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.symbols import is_symbol
@@ -74,6 +75,8 @@ def undelivered_letter(event: Event, *, time_ms: int) -> DeadLetter:
         symbol=event.subject if event.subject is not None and is_symbol(event.subject) else None,
         origin="broker",
         event_id=event.id,
+        attributes=attributes_of_event(event),
+        destination=failure.destination or None,
     )
     return letter._replace(dead_letter_id=_identity(event, failure))
 

@@ -14,6 +14,7 @@ from common.clock import Clock
 from common.errors import InvalidEvent
 from common.events import types
 from common.events.envelope import Event
+from common.events.redelivery import attributes_of_message
 from common.models.dead_letters import DeadLetter, dead_letter
 from common.models.families import BY_KIND, Family
 from common.models.rows import FundingRow, MarkPriceRow
@@ -111,6 +112,7 @@ class BatchReader:
             symbol=event.subject,
             origin="ingest",
             event_id=event.id,
+            attributes=attributes_of_message(event),
         )
 
 

@@ -29,6 +29,9 @@ _LETTERS = st.builds(
     excerpt=_TEXT,
     event_id=st.none() | _TEXT,
     size_bytes=st.integers(0, 2**40),
+    attributes=st.none() | _TEXT,
+    payload=st.none() | st.binary(max_size=60),
+    destination=st.none() | _TEXT,
 )
 
 
@@ -62,7 +65,7 @@ def test_any_payload_can_be_told_of(payload: bytes) -> None:
 
 def test_a_field_that_came_later_is_ignored() -> None:
     letter = dead_letter(b"{", time_ms=1, kind="trade", reason=Reason.NOT_JSON, detail="x", origin="bridge")
-    newer = json.dumps({**letter._asdict(), "novelty": [1, 2]}).encode()
+    newer = json.dumps({**json.loads(encode_rejected(letter)), "novelty": [1, 2]}).encode()
     assert decode_rejected(newer) == letter
 
 
@@ -88,7 +91,7 @@ def test_what_is_no_letter_is_malformed(line: bytes) -> None:
 def test_a_wrong_value_is_malformed(change: dict[str, object]) -> None:
     letter = dead_letter(b"{", time_ms=1, kind="trade", reason=Reason.NOT_JSON, detail="x", origin="bridge")
     with pytest.raises(MalformedEvent):
-        decode_rejected(json.dumps({**letter._asdict(), **change}).encode())
+        decode_rejected(json.dumps({**json.loads(encode_rejected(letter)), **change}).encode())
 
 
 def test_the_bridge_tells_why_a_message_is_none() -> None:
@@ -97,6 +100,19 @@ def test_the_bridge_tells_why_a_message_is_none() -> None:
     assert (letter.reason, letter.origin, letter.time_ms) == (Reason.NOT_JSON, "bridge", NOW_MS)
     assert (letter.excerpt, letter.size_bytes) == (raw.decode(), len(raw))
     assert letter.detail
+
+
+def test_a_message_whose_kind_is_known_can_be_delivered_once_more() -> None:
+    raw = b'{"stream":"btcusdt@trade","data":{"e":"trade","s":"../x"}}'
+    letter = letter_of(raw, classify(raw), _StoppedClock())
+    assert letter.kind == "trade"
+    assert letter.payload == raw
+    assert json.loads(letter.attributes or "") == {
+        "specversion": "1.0",
+        "type": "io.petrosa.market.trade.v1",
+        "source": "/triggers/nats_bridge",
+        "datacontenttype": "application/x-ndjson",
+    }
 
 
 def test_a_redelivery_is_the_same_letter() -> None:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from common.clock import FixedClock
 from common.errors import StoreUnavailable
-from common.events import Event, types
+from common.events import Event, from_http, types
+from common.events.codec import headers_of
 from common.events.own import AnalyticsRequested
-from common.models.dead_letters import DeadLetter, Reason, dead_letter
+from common.models.dead_letters import PAYLOAD_BYTES, DeadLetter, Reason, dead_letter
 from common.wire.rejected import encode_rejected
 from functions.dead_letter.archive import Archive, letters_of
 from tests.support.memory_stores import MemoryMarketStore
@@ -95,6 +96,23 @@ def test_whatever_the_broker_says_is_kept_as_far_as_it_can_be_read(data: str, wo
     letter = letter_of(undelivered("502", data))
     assert words in letter.detail
     assert letter.field is None
+
+
+@given(data=st.binary(max_size=200), subject=st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_an_event_can_be_delivered_once_more_as_it_was(data: bytes, subject: str | None) -> None:
+    given_up = undelivered("503", error_data("away"), data=data, subject=subject, time_ms=NOW, datacontenttype="x/y")
+    letter = letter_of(replace(given_up, extensions={**given_up.extensions, "metric": "volume"}))
+    headers = {name.decode(): value.decode() for name, value in headers_of(json.loads(letter.attributes or ""))}
+    again = from_http(headers, letter.payload or b"")
+    assert again == replace(given_up, extensions={"metric": "volume"})
+    assert letter.destination == "http://volume.petrosa-apps.svc.cluster.local"
+
+
+def test_of_data_that_are_too_large_an_excerpt_is_kept() -> None:
+    assert letter_of(undelivered(data=bytes(PAYLOAD_BYTES))).payload == bytes(PAYLOAD_BYTES)
+    letter = letter_of(undelivered(data=b"x" * (PAYLOAD_BYTES + 1)))
+    assert (letter.payload, letter.size_bytes) == (None, PAYLOAD_BYTES + 1)
+    assert letter.excerpt.startswith("xxx")
 
 
 def test_an_event_is_one_dead_letter_however_often_it_arrives() -> None:

@@ -157,6 +157,20 @@ def test_bad_messages_become_dead_letters_and_the_good_ones_beside_them_are_kept
     assert letter.detail
     assert letter.size_bytes == len(raw)
     assert letter.kind == kind
+    assert letter.payload == raw
+
+
+def test_a_dead_letter_delivered_once_more_is_the_message_alone() -> None:
+    too_early = message("trade", T=NOW_MS + 120_000)
+    event = Event(
+        "io.petrosa.market.trade.v1", "/test", "b", "BTCUSDT", NOW_MS, data=too_early, extensions={"count": "1"}
+    )
+    [letter] = BatchReader("trade").read(event, NOW_MS).dead_letters
+    assert letter.reason is Reason.IMPLAUSIBLE_TIME
+    attributes = json.loads(letter.attributes or "")
+    assert attributes.keys() == {"specversion", "type", "source", "subject", "time"}
+    again = Event(attributes["type"], attributes["source"], letter.dead_letter_id, data=letter.payload or b"")
+    assert len(BatchReader("trade").read(again, NOW_MS + 120_000).rows) == 1
 
 
 def test_a_message_without_any_symbol_is_refused() -> None:

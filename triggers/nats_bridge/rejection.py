@@ -8,10 +8,13 @@ import nats.errors
 
 from common.clock import Clock
 from common.errors import TemporaryError
+from common.events.envelope import NDJSON, Event
+from common.events.redelivery import attributes_of_message
+from common.events.types import MARKET_KINDS, market
 from common.models.dead_letters import DeadLetter, Reason, dead_letter
 from common.settings import Settings
 from common.wire.classify import Classified
-from triggers.nats_bridge.batch import Batch
+from triggers.nats_bridge.batch import SOURCE, Batch
 from triggers.nats_bridge.connection import Connection
 
 log = logging.getLogger(__name__)
@@ -41,20 +44,30 @@ def letter_of(raw: bytes, verdict: Classified, clock: Clock) -> DeadLetter:
         field=verdict.field,
         symbol=verdict.symbol,
         origin=_ORIGIN,
+        attributes=_attributes(verdict.kind, verdict.symbol),
     )
 
 
 def refused_letter(batch: Batch, answer: str, clock: Clock) -> DeadLetter:
     """Return the dead letter of the one message of a batch that the sink refused."""
+    symbol = next(iter(batch.symbols), None)
     return dead_letter(
         batch.payloads[0],
         time_ms=clock.now_ms(),
         kind=batch.kind,
         reason=Reason.REFUSED,
         detail=f"the sink answered {answer}",
-        symbol=next(iter(batch.symbols), None),
+        symbol=symbol,
         origin=_ORIGIN,
+        attributes=_attributes(batch.kind, symbol),
     )
+
+
+def _attributes(kind: str, symbol: str | None) -> str | None:
+    """Return the attributes of an event that holds one message of this kind; None when no kind is known."""
+    if kind not in MARKET_KINDS:
+        return None
+    return attributes_of_message(Event(market(kind), SOURCE, subject=symbol, datacontenttype=NDJSON))
 
 
 def error_type(reason: Reason) -> str:
