@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from common.events import Event, from_http, to_http, types
+from common.events.codec import headers_of
 from common.events.own import AnalyticsComputed, AnalyticsRequested, RetentionRequested
 from common.host.app import create_app
 from common.models.dead_letters import Reason, dead_letter
@@ -25,6 +26,7 @@ from common.times import DAY_MS, HOUR_MS, parse_instant
 from common.wire.rejected import encode_rejected
 from tests.support.asgi import serving
 from tests.support.candles import recorded_rows
+from tests.support.messages import message
 from tests.support.sink import http_sink
 from tests.support.store_rows import put
 
@@ -284,6 +286,34 @@ def test_dead_letters_are_kept_once_and_can_be_read(settings: Settings) -> None:
 
     kept = asyncio.run(run())
     assert kept == [("bridge", Reason.NOT_JSON), ("bridge", Reason.NOT_JSON), ("broker", Reason.REFUSED)]
+
+
+def test_an_event_that_was_given_up_can_be_delivered_from_what_is_kept_of_it(settings: Settings) -> None:
+    settings = settings.model_copy(update={"petrosa_clock": "2025-10-20T12:36:00Z"})
+    batch = Event(
+        type=types.market("trade"),
+        source="/b",
+        id="1",
+        data=message("trade") + b"\n" + message("trade", t=1, p="-5"),
+        extensions={"knativeerrorcode": "503", "knativeerrordest": "http://ingest"},
+    )
+
+    async def run() -> tuple[int, list[str]]:
+        async with function("dead_letter", settings) as client:
+            await post(client, batch)
+        async with market(settings) as store, function("ingest", settings) as client:
+            for _ in range(2):  # what ingest sets aside is kept whole as well, and stays the same dead letter
+                for listed in (await store.dead_letters())[0]:
+                    letter = await store.dead_letter(listed.dead_letter_id)
+                    assert letter is not None
+                    attributes = {"id": letter.dead_letter_id, **json.loads(letter.attributes or "")}
+                    headers = {name.decode(): value.decode() for name, value in headers_of(attributes)}
+                    assert (await client.post("/", headers=headers, content=letter.payload)).status_code == 204
+            letters, _ = await store.dead_letters()
+            stored = await store.extent(Series(Family.TRADES, "BTCUSDT"))
+        return stored.rows, sorted(letter.destination or "" for letter in letters)
+
+    assert asyncio.run(run()) == (1, ["", "http://ingest"])
 
 
 def test_the_planner_keeps_its_watermark_in_the_store(settings: Settings) -> None:

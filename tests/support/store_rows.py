@@ -94,6 +94,7 @@ def candle(
 
 
 def letter(number: int, *, kind: str = "trade", reason: Reason = Reason.INVALID_VALUE, at_ms: int = 0) -> DeadLetter:
+    """Return a dead letter as lists have it: without its payload."""
     payload = f'{{"number":{number},"p":"NaN"}}'.encode()
     return dead_letter(
         payload,
@@ -105,7 +106,7 @@ def letter(number: int, *, kind: str = "trade", reason: Reason = Reason.INVALID_
         field="p",
         symbol=BTC,
         event_id="event-1",
-    )
+    )._replace(payload=None)
 
 
 # Three rows of each family with ascending keys; digits, missing values and signs that must come back as they are.
