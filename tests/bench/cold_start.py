@@ -1,8 +1,8 @@
 """Cold start of every function: from the start of its process to its first 200, as a multiple of a bare application.
 
-The processes are those of the image: ``python -m common.host``, bytecode compiled. Rounds alternate between the floor
-and all functions, and the quickest start of each counts: it is the one that the machine's other work disturbed least.
-A function keeps its data folder from round to round, as a store outlives the processes that use it.
+The processes are those of the image: ``python -m common.host``, bytecode compiled. Each start is followed by one of the
+floor, and the median of their ratios counts. A function keeps its data folder from round to round, as a store outlives
+the processes that use it.
 """
 
 import compileall
@@ -22,7 +22,7 @@ from common.analytics.calculators.regime_model import REGIME_MODEL
 from common.analytics.metrics import METRICS
 from infra.local.ports import LOOPBACK, free_ports
 from tests.bench.processes import resident_memory_mib
-from tests.bench.report import Figure
+from tests.bench.report import Figure, paired
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ROUNDS: Final = 5
@@ -31,7 +31,6 @@ DEADLINE_S: Final = 30.0
 # Variables that change what a process loads or where it looks; a measurement must not depend on the shell's.
 _FOREIGN: Final = ("PETROSA_", "NATS_", "MONGODB_", "MYSQL_", "BRIDGE_", "OTEL_", "K_", "PYTHON", "COV_")
 
-FLOOR: Final = "bare ASGI"
 _HEAVY: Final = frozenset({REGIME_MODEL.name, "anomaly"})  # they fit models
 _ROUTE_GROUP_PREFIX: Final = "api_"
 
@@ -54,29 +53,29 @@ class Start:
 
 
 def measure() -> list[Figure]:
-    """Start every function several times and return its quickest start and its memory at rest."""
+    """Start every function several times, each time beside the floor, and return its start and its memory at rest."""
     for package in ("common", "functions", "tests/bench"):
         compileall.compile_dir(ROOT / package, quiet=1)
     with tempfile.TemporaryDirectory() as folder:
-        programs = {FLOOR: _floor()} | {name: _function(name, Path(folder) / name) for name in _functions()}
-        starts: dict[str, list[Start]] = {name: [] for name in programs}
+        programs = {name: _function(name, Path(folder) / name) for name in _functions()}
+        for program in (_floor(), *programs.values()):
+            program.start()  # fills the caches of the disk, and makes the data folder
+        starts: dict[str, list[tuple[Start, Start]]] = {name: [] for name in programs}
         for _ in range(ROUNDS):
             for name, program in programs.items():
-                starts[name].append(program.start())
-    floor = starts.pop(FLOOR)
-    return [figure for name, runs in starts.items() for figure in _figures(name, runs, floor)]
+                starts[name].append((program.start(), _floor().start()))
+    return [figure for name, runs in starts.items() for figure in _figures(name, runs)]
 
 
-def _figures(name: str, runs: Sequence[Start], floor: Sequence[Start]) -> Iterator[Figure]:
+def _figures(name: str, runs: Sequence[tuple[Start, Start]]) -> Iterator[Figure]:
     limit = limit_of(name)
-    floor_ms = min(run.readyz_s for run in floor) * 1000
-    ready_ms = min(run.readyz_s for run in runs) * 1000
-    alive_ms = min(run.healthz_s for run in runs) * 1000
-    ratio = ready_ms / floor_ms
-    memory = max(run.memory_mib for run in runs)
+    ready = paired([(run.readyz_s * 1000, floor.readyz_s * 1000) for run, floor in runs])
+    alive = paired([(run.healthz_s * 1000, floor.readyz_s * 1000) for run, floor in runs])
+    memory = max(run.memory_mib for run, _ in runs)
     text = f"<= {limit.ratio:g} x bare ASGI"
-    yield Figure(f"cold start {name}", ready_ms, "ms to /readyz", text, ratio <= limit.ratio, floor_ms, ratio)
-    yield Figure(f"cold start {name}, alive", alive_ms, "ms to /healthz", "", True, floor_ms, alive_ms / floor_ms)
+    holds = ready.ratio <= limit.ratio
+    yield Figure(f"cold start {name}", ready.value, "ms to /readyz", text, holds, ready.floor, ready.ratio)
+    yield Figure(f"cold start {name}, alive", alive.value, "ms to /healthz", "", True, alive.floor, alive.ratio)
     yield Figure(f"memory {name}", memory, "MiB at rest", f"< {limit.memory_mib:g}", memory < limit.memory_mib)
 
 

@@ -18,7 +18,7 @@ from common.storage.open import open_market_store
 from common.wire.binance import AggTrade, Kline, MarkPrice, Ticker, Trade
 from common.wire.classify import classify
 from functions.ingest.writer import Writer
-from tests.bench.report import Figure
+from tests.bench.report import Figure, in_turn
 from tests.bench.traffic import Traffic, batches
 
 MESSAGES: Final = 100_000
@@ -87,23 +87,22 @@ _BARE: Final[dict[str, tuple[type, Callable[[Any], tuple[Any, ...]], str, str]]]
 
 
 def measure() -> list[Figure]:
-    """Return CPU time of the bare loop over CPU time of the handler, on the same batches, in turn.
-
-    The least of several rounds counts on both sides: what else runs on a shared machine only ever adds to it.
-    """
+    """Return CPU time of the bare loop over CPU time of the handler, on the same batches."""
     events = _events()
-    rounds = [(_bare(events), asyncio.run(_handler(events))) for _ in range(ROUNDS)]
-    bare_s, handler_s = (min(times) for times in zip(*rounds, strict=True))
-    ratio, rate = bare_s / handler_s, MESSAGES / handler_s
+    rates = in_turn(
+        lambda: MESSAGES / asyncio.run(_handler(events)),
+        lambda: MESSAGES / _bare(events),
+        ROUNDS,
+    )
     return [
         Figure(
             "ingest handler",
-            rate,
-            "messages per CPU-second",
+            rates.value,
+            "messages/CPU-s",
             ">= 70 % of bare decode + executemany",
-            ratio >= 0.70,
-            reference=rate / ratio,
-            ratio=ratio,
+            rates.ratio >= 0.70,
+            rates.floor,
+            rates.ratio,
         )
     ]
 

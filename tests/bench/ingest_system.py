@@ -24,6 +24,8 @@ from common.storage.ports import MarketStore, Window
 from tests.bench.processes import cpu_seconds, peak_memory_mib
 from tests.bench.report import Figure
 from tests.bench.traffic import Traffic
+from tests.support.servers.mongodb import prepare_mongodb
+from tests.support.servers.mysql import prepare_mysql
 from tests.support.store_rows import rows_of
 from tests.support.system import System, running_system
 
@@ -87,6 +89,8 @@ def backlog() -> list[Figure]:
 
 def backlog_on_servers() -> list[Figure]:
     """Drain a backlog into MongoDB and MySQL, which the runner starts, and one into embedded stores beside it."""
+    for prepare in (prepare_mongodb, prepare_mysql):
+        prepare()  # or say what is missing, before anything is measured
     embedded, _ = _drained("embedded", BACKLOG_ON_SERVERS)
     rate, complete = _drained("servers", BACKLOG_ON_SERVERS)
     budget = "all stored; beside embedded stores"

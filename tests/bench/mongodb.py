@@ -16,7 +16,7 @@ from common.storage.mongodb.documents import SHAPES, stored_at
 from common.storage.mongodb.market import MongoMarketStore
 from common.timeframes import Timeframe
 from common.times import HOUR_MS
-from tests.bench.report import Figure
+from tests.bench.report import Figure, paired
 from tests.support.mongo_stores import fresh_database, opened, options
 from tests.support.servers.mongodb import mongodb_server
 from tests.support.store_rows import put
@@ -45,9 +45,8 @@ def measure() -> list[Figure]:
 
 
 def _figure(name: str, pairs: Sequence[tuple[float, float]], unit: str, share: float, floor: str) -> Figure:
-    """Return the best of ours over the best of the bare driver: what else runs on the machine only ever slows down."""
-    rate, bare = (max(rates) for rates in zip(*pairs, strict=True))
-    return Figure(name, rate, unit, f">= {share:.0%} of {floor}", rate / bare >= share, bare, rate / bare)
+    rates = paired(pairs)
+    return Figure(name, rates.value, unit, f">= {share:.0%} of {floor}", rates.ratio >= share, rates.floor, rates.ratio)
 
 
 async def _writes(url: str) -> tuple[float, float]:

@@ -110,9 +110,8 @@ def test_the_runner_starts_both_servers_and_everything_lies_on_them(
     with running_system(state, environment=own_servers) as system:
         assert {"mongodb", "mysql"} <= set(system.record.parts)
         check_the_way_of_the_data(system)
-        shown = petrosa("status", state=state)
-        assert shown.returncode == 0
-        assert "rows 548" in shown.stdout
+        system.wait(lambda: petrosa("status", state=state).returncode == 0, "the status was never that it is ready")
+        assert "rows 548" in petrosa("status", state=state).stdout
         assert system.stop() == 0
         assert f"stores: {find_mongodb('').description}" in system.output()
     other = petrosa("run", "--feed", "none", state=state, STORES="embedded")
