@@ -2,7 +2,8 @@
 
 An order book alone is computed in decimals, as the exchange wrote it.
 
-No input or output, no clock, no settings, and no library but numpy (its import decides how fast a calculator starts).
+No input or output, no clock, no settings, and no library but numpy: its import decides how fast a calculator starts.
+`statistics`, `spectrum` and `seasonality`, which the calculators of deviation and seasonality need, compute with scipy.
 One module per family::
 
     grid          gaps made visible, rows of two symbols matched by time
@@ -21,7 +22,6 @@ One module per family::
     correlation   pairwise, rolling and lagged correlation, beta, first component
     cointegration Engle-Granger test, half-life
     breadth       share of symbols above an average, advance and decline
-    distributions tails of the normal and chi-squared distributions
     arrays        array types, windows, missing rows: what the others are built on
 
 Conventions, which hold everywhere unless a docstring says otherwise:

@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from common.indicators.arrays import NAN, FloatArray1D, FloatArray2D, all_finite, require_series, row_deviations
-from common.indicators.distributions import normal_cdf
 
 # MacKinnon (1994), tables 3 and 4: two variables, constant. P(τ) = Φ(polynomial in τ), split at _SPLIT.
 _SMALLEST, _SPLIT, _LARGEST = -18.86, -2.62, 0.92
@@ -109,7 +108,8 @@ def mackinnon_p(t_value: float) -> float:
     if not _SMALLEST <= t_value <= _LARGEST:
         return 0.0 if t_value < _SMALLEST else 1.0
     coefficients = _LOWER_TAIL if t_value <= _SPLIT else _UPPER_TAIL
-    return normal_cdf(math.fsum(c * t_value**power for power, c in enumerate(coefficients)))
+    quantile = math.fsum(c * t_value**power for power, c in enumerate(coefficients))
+    return 0.5 * math.erfc(-quantile / math.sqrt(2))  # Φ
 
 
 def critical_value(level: float, rows: int) -> float:

@@ -4,6 +4,7 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 
 from common.indicators.arrays import (
     NAN,
@@ -14,7 +15,7 @@ from common.indicators.arrays import (
     require_window,
     scaled_deviations,
 )
-from common.indicators.spectrum import filled_deviations, linear_residuals
+from common.indicators.spectrum import filled_deviations
 
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
@@ -109,9 +110,19 @@ def seasonal_deviation(close: FloatArray1D, open_time_ms: IntArray1D) -> float:
     times = open_time_ms[valid]
     if len(times) < 3:
         return NAN
-    residuals = linear_residuals(np.log(close[valid]), (times - times[0]) / _HOUR_MS)
+    residuals = _beside_line(np.log(close[valid]), (times - times[0]) / _HOUR_MS)
     hours = hour_of_day(times)
     return 100 * float(residuals[-1] - residuals[hours == hours[-1]].mean())
+
+
+def _beside_line(values: FloatArray1D, position: FloatArray1D) -> FloatArray1D:
+    """What a least-squares line over positions, which need not be evenly spaced, leaves of values."""
+    centred = position - position.mean()
+    level = values - values[0]
+    level -= level.mean()
+    spread = float(centred @ centred)
+    residuals: FloatArray1D = level - centred * (float(centred @ level) / spread if spread > 0 else 0.0)
+    return residuals
 
 
 def entropy_index(returns: FloatArray1D, bins: int = 50) -> float:
@@ -137,8 +148,7 @@ def entropy_index(returns: FloatArray1D, bins: int = 50) -> float:
         return 0.0
     place = ((deviations - lowest) / (highest - lowest) * bins).astype(np.int64)
     share = np.bincount(np.minimum(place, bins - 1)) / len(deviations)
-    share = share[share > 0]
-    return float(-(share * np.log(share)).sum()) / math.log(bins)
+    return float(scipy.special.entr(share).sum()) / math.log(bins)
 
 
 def seasonality_strength(series: FloatArray1D, period: int) -> float:

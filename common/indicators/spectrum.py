@@ -9,6 +9,7 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 
 from common.indicators.arrays import (
     NAN,
@@ -18,7 +19,6 @@ from common.indicators.arrays import (
     require_window,
     scaled_deviations,
 )
-from common.indicators.distributions import chi_squared_sf
 from common.indicators.statistics import autocorrelation
 
 SIGNIFICANCE: Final = 0.01
@@ -66,17 +66,13 @@ def welch(series: FloatArray1D, segment: int = 256) -> SpectralDensity:
     """
     require_series(series)
     require_window(segment, 8)
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = _filled(series)
-        rows = min(segment, len(values))
-        if not rows:
-            return SpectralDensity(np.empty(0), np.empty(0), 0)
-        pieces = np.lib.stride_tricks.sliding_window_view(values, rows)[:: rows - rows // 2]
-        window = _hann(rows)
-        centred = pieces - pieces.mean(axis=1, keepdims=True)
-        power = (np.abs(np.fft.rfft(centred * window, axis=1)) ** 2).mean(axis=0) / float(window @ window)
-        power[1 : (rows + 1) // 2] *= 2
-    return SpectralDensity(np.arange(len(power)) / rows, power, len(pieces))
+    values = _filled(series)
+    rows = min(segment, len(values))
+    if not rows:
+        return SpectralDensity(np.empty(0), np.empty(0), 0)
+    overlap = rows // 2
+    frequency, power = scipy.signal.welch(values, nperseg=rows, noverlap=overlap)
+    return SpectralDensity(frequency, power, (len(values) - overlap) // (rows - overlap))
 
 
 def spectral_peaks(series: FloatArray1D, segment: int = 256, count: int = 5) -> list[SpectralPeak]:
@@ -104,13 +100,13 @@ def spectral_peaks(series: FloatArray1D, segment: int = 256, count: int = 5) -> 
     ratio = power / _background(scaled, 2 * np.pi * density.frequency[1 : len(power) + 1], power)
     degrees = 2 * density.segments / (1 + 2 * _HANN_OVERLAP * (density.segments - 1) / density.segments)
     padded = np.concatenate(([0.0], power, [0.0]))
-    peaks = np.flatnonzero((power > padded[:-2]) & (power >= padded[2:]))
+    peaks = scipy.signal.find_peaks(padded)[0] - 1
     strongest = peaks[np.argsort(-power[peaks], kind="stable")][:count]
     return [
         SpectralPeak(
             period_bars=min(segment, len(scaled)) / (bin_ + 1 + _bin_offset(np.sqrt(padded), bin_ + 1)),
             power_share=float(power[bin_] / power.sum()),
-            significant=chi_squared_sf(degrees * float(ratio[bin_]), degrees) * len(power) < SIGNIFICANCE,
+            significant=bool(scipy.special.chdtrc(degrees, degrees * ratio[bin_]) * len(power) < SIGNIFICANCE),
         )
         for bin_ in strongest.tolist()
     ]
@@ -133,32 +129,21 @@ def dominant_cycle(series: FloatArray1D) -> float:
     require_series(series)
     scaled = filled_deviations(series)
     rows = len(scaled)
-    residuals = linear_residuals(scaled, np.arange(rows, dtype=np.float64)) if rows else scaled
+    residuals = scipy.signal.detrend(scaled) if rows else scaled
     if not rows or np.abs(residuals).max() < _ROUNDING:
         return NAN
-    amplitude = np.abs(np.fft.rfft(residuals * _hann(rows)))
+    frequency, power = scipy.signal.periodogram(residuals, window="hann", detrend=False)
     bins = np.arange(MIN_CYCLES, (rows + 1) // 2)
-    angle = 2 * np.pi * bins / rows
-    steps = amplitude[bins] ** 2 * (2 - 2 * np.cos(angle))
+    angle = 2 * np.pi * frequency[bins]
+    steps = power[bins] * (2 - 2 * np.cos(angle))
     ratio = steps / _background(np.diff(scaled), angle, steps)
     share = float(ratio.max() / ratio.sum())
     if len(bins) * (1 - share) ** (len(bins) - 1) >= SIGNIFICANCE:
         return NAN
     best = MIN_CYCLES + int(np.argmax(ratio))
-    period = rows / (best + _bin_offset(amplitude, best))
+    period = rows / (best + _bin_offset(np.sqrt(power), best))
     whole = round(period)
     return float(whole) if abs(period - whole) <= period**2 / (2 * rows) else period
-
-
-def linear_residuals(values: FloatArray1D, position: FloatArray1D) -> FloatArray1D:
-    """Return what a least-squares line over ``position`` leaves of ``values``; both finite, shape ``(n,)``, n ≥ 1."""
-    centred = position - position.mean()
-    shifted = values - values[0]
-    level = shifted - shifted.mean()
-    spread = float(centred @ centred)
-    slope = float(centred @ level) / spread if spread > 0 else 0.0
-    residuals: FloatArray1D = level - slope * centred
-    return residuals
 
 
 def filled_deviations(series: FloatArray1D) -> FloatArray1D:
@@ -179,11 +164,6 @@ def _filled(series: FloatArray1D) -> FloatArray1D:
         return np.empty(0)
     rows = np.arange(len(series))
     return np.interp(rows, rows[valid], series[valid])
-
-
-def _hann(rows: int) -> FloatArray1D:
-    """Periodic Hann window, whose transform has three bins."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(rows) / rows)
 
 
 def _background(steps: FloatArray1D, angle: FloatArray1D, power: FloatArray1D) -> FloatArray1D:

@@ -1,12 +1,14 @@
 """Shape and dependence of a sample of returns: moments, autocorrelation, Ljung-Box test, variance ratio.
 
-None of these depends on the unit of its input: they compute on deviations scaled to at most 1.
+None of these depends on the unit of its input: they compute on deviations scaled to at most 1. The parts of scipy load
+with their first use: at the start of a process they would take as long as all the rest.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from common.indicators.arrays import (
     NAN,
@@ -16,7 +18,6 @@ from common.indicators.arrays import (
     require_window,
     scaled_deviations,
 )
-from common.indicators.distributions import chi_squared_sf
 
 
 class LjungBox(NamedTuple):
@@ -43,11 +44,7 @@ def skewness(values: FloatArray1D) -> float:
         Dimensionless; NaN with fewer than 3 values or when all are equal.
     """
     deviations = scaled_deviations(_valid(values))
-    n = len(deviations)
-    if n < 3 or not deviations.any():
-        return NAN
-    standard = deviations / _sample_deviation(deviations)
-    return n / ((n - 1) * (n - 2)) * float((standard**3).sum())
+    return float(scipy.stats.skew(deviations, bias=False)) if len(deviations) > 2 and deviations.any() else NAN
 
 
 def excess_kurtosis(values: FloatArray1D) -> float:
@@ -62,11 +59,7 @@ def excess_kurtosis(values: FloatArray1D) -> float:
         Dimensionless, 0 for a normal distribution; NaN with fewer than 4 values or when all are equal.
     """
     deviations = scaled_deviations(_valid(values))
-    n = len(deviations)
-    if n < 4 or not deviations.any():
-        return NAN
-    fourth = float(((deviations / _sample_deviation(deviations)) ** 4).sum())
-    return n * (n + 1) / ((n - 1) * (n - 2) * (n - 3)) * fourth - 3 * (n - 1) ** 2 / ((n - 2) * (n - 3))
+    return float(scipy.stats.kurtosis(deviations, bias=False)) if len(deviations) > 3 and deviations.any() else NAN
 
 
 def autocorrelation(values: FloatArray1D, lag: int = 1) -> float:
@@ -109,7 +102,7 @@ def ljung_box(values: FloatArray1D, lags: int = 10) -> LjungBox:
         return LjungBox(NAN, NAN)
     terms = [autocorrelation(values, lag) ** 2 / (n - lag) for lag in range(1, lags + 1)]
     statistic = n * (n + 2) * math.fsum(terms)
-    return LjungBox(statistic, chi_squared_sf(statistic, lags))
+    return LjungBox(statistic, float(scipy.special.chdtrc(lags, statistic)))
 
 
 def variance_ratio(returns: FloatArray1D, horizon: int = 5) -> VarianceRatio:
@@ -159,7 +152,3 @@ def _valid(values: FloatArray1D) -> FloatArray1D:
 def _has_pair(values: FloatArray1D, lag: int) -> bool:
     valid = np.isfinite(values)
     return bool((valid[lag:] & valid[:-lag]).any())
-
-
-def _sample_deviation(deviations: FloatArray1D) -> float:
-    return math.sqrt(float((deviations**2).sum()) / (len(deviations) - 1))

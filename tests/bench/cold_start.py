@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from common.analytics.calculators.deviation import DEVIATION
 from common.analytics.calculators.regime_model import REGIME_MODEL
+from common.analytics.calculators.seasonality import SEASONALITY
 from common.analytics.metrics import METRICS
 from infra.local.ports import LOOPBACK, free_ports
 from tests.bench.processes import resident_memory_mib
@@ -32,6 +34,7 @@ DEADLINE_S: Final = 30.0
 _FOREIGN: Final = ("PETROSA_", "NATS_", "MONGODB_", "MYSQL_", "BRIDGE_", "OTEL_", "K_", "PYTHON", "COV_")
 
 _HEAVY: Final = frozenset({REGIME_MODEL.name, "anomaly"})  # they fit models
+_SCIPY: Final = frozenset({DEVIATION.name, SEASONALITY.name})
 _ROUTE_GROUP_PREFIX: Final = "api_"
 
 
@@ -83,6 +86,8 @@ def limit_of(name: str) -> Limit:
     """Return the budget of a function (DESIGN §8)."""
     if name in _HEAVY:
         return Limit(ratio=15, memory_mib=300)
+    if name in _SCIPY:
+        return Limit(ratio=8, memory_mib=160)
     if name.startswith(_ROUTE_GROUP_PREFIX):
         return Limit(ratio=5, memory_mib=128)
     return Limit(ratio=3.5 if name in METRICS else 3, memory_mib=128)

@@ -15,7 +15,7 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.seasonal import STL
 from statsmodels.tsa.stattools import acf, adfuller, ccf, coint
 
-from common.indicators import cointegration, correlation, distributions, seasonality, spectrum, statistics
+from common.indicators import cointegration, correlation, seasonality, spectrum, statistics
 from common.indicators.arrays import FloatArray1D
 from common.indicators.returns import log_returns
 from common.storage.columns import CandleColumns
@@ -42,27 +42,6 @@ def returns(request: pytest.FixtureRequest) -> FloatArray1D:
     if request.param == "heavy tails":
         return np.random.default_rng(5).standard_t(3, 900) * 0.01
     return log_returns(request.getfixturevalue("hourly")[request.param].close)[1:]
-
-
-# --- distributions ---
-
-
-@pytest.mark.parametrize("degrees", [0.5, 1, 2, 3.7, 10, 27.4, 100, 1000])
-def test_tail_of_the_chi_squared_distribution(degrees: float) -> None:
-    points = degrees * np.array([1e-6, 0.01, 0.3, 0.9, 1, 1.1, 1.5, 2, 4, 10])
-    ours = [distributions.chi_squared_sf(float(x), degrees) for x in points]
-    expected = scipy.stats.chi2.sf(points, degrees)
-    held = expected > 1e-290
-    np.testing.assert_allclose(np.array(ours)[held], expected[held], rtol=1e-11)
-
-
-def test_ends_of_the_distributions() -> None:
-    assert distributions.chi_squared_sf(-1, 3) == 1
-    assert distributions.chi_squared_sf(math.inf, 3) == 0
-    assert distributions.chi_squared_sf(1e5, 2) == 0
-    assert math.isnan(distributions.chi_squared_sf(math.nan, 3))
-    for x in (-30, -3.2, 0, 0.7, 9):
-        assert distributions.normal_cdf(x) == near(float(scipy.stats.norm.cdf(x)), 1e-12)
 
 
 # --- samples ---
@@ -118,15 +97,6 @@ def test_variance_ratio_of_two_bars_is_one_plus_autocorrelation(returns: FloatAr
 # --- spectra ---
 
 
-@pytest.mark.parametrize("segment", [64, 255, 256, 4096])
-def test_spectral_density_of_welch(returns: FloatArray1D, segment: int) -> None:
-    rows = min(segment, len(returns))
-    frequency, power = scipy.signal.welch(returns, nperseg=rows, noverlap=rows // 2, detrend="constant")
-    ours = spectrum.welch(returns, segment)
-    np.testing.assert_allclose(ours.frequency, frequency, rtol=1e-13)
-    np.testing.assert_allclose(ours.power, power, rtol=1e-7, atol=1e-12 * power.max())
-
-
 def test_peaks_are_those_of_the_density(returns: FloatArray1D) -> None:
     frequency, power = scipy.signal.welch(returns, nperseg=256, noverlap=128, detrend="constant")
     inner = power[1:128]
@@ -136,12 +106,6 @@ def test_peaks_are_those_of_the_density(returns: FloatArray1D) -> None:
     assert [peak.power_share for peak in ours] == pytest.approx(inner[strongest - 1] / inner.sum(), rel=1e-7)
     for peak, bin_ in zip(ours, strongest, strict=True):
         assert 1 / peak.period_bars == pytest.approx(frequency[bin_], abs=0.5 / 256)
-
-
-def test_linear_residuals(returns: FloatArray1D) -> None:
-    levels = np.cumsum(returns)
-    ours = spectrum.linear_residuals(levels, np.arange(len(levels), dtype=np.float64))
-    np.testing.assert_allclose(ours, scipy.signal.detrend(levels), rtol=0, atol=1e-12 * np.abs(levels).max())
 
 
 def test_entropy(returns: FloatArray1D) -> None:
