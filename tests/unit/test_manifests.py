@@ -13,10 +13,12 @@ import msgspec
 import pytest
 import yaml
 
+from common.analytics.metrics import DOCUMENTS
 from common.events import types
 from common.events.own import own_events
 from common.events.types import MARKET_KINDS, market
 from infra.local.manifests.kustomize import resources_of
+from infra.local.manifests.load import load_manifests
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(os.environ.get("PETROSA_KNATIVE_SCHEMAS", ROOT.parent / "shared" / "knative"))
@@ -212,6 +214,15 @@ def test_a_trigger_outlasts_a_store_that_is_away_for_minutes(trigger: Manifest) 
         assert dead_letter_sink == DEAD_LETTER
     # Linear backoff: attempt n waits n times the delay, the first not at all.
     assert DELAY_S * sum(range(RETRIES)) > 30 * 60
+
+
+def test_those_who_emit_besides_their_answer_and_no_others_get_the_sink() -> None:
+    """A function's own code does so, or it makes documents of several metrics, of which an answer tells one."""
+    code = {name: "".join(path.read_text() for path in (ROOT / "functions" / name).glob("*.py")) for name in FUNCTIONS}
+    emitting = {name for name, text in code.items() if "context.sink" in text}
+    emitting |= {metric.calculator for metric in DOCUMENTS.values() if metric.calculator}
+    assert {service.target for service in load_manifests(ROOT).services if service.emits} == emitting
+    assert emitting >= {"planner", "correlation"}
 
 
 @pytest.mark.parametrize("ping", PINGS, ids=str)

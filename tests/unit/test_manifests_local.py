@@ -12,6 +12,8 @@ import infra
 from common.errors import ConfigurationError
 from infra.local.manifests.load import load_manifests
 from infra.local.manifests.model import Delivery, Destination
+from infra.local.origin.layout import workers_plan
+from infra.local.origin.worker import settings_of
 from tests.support.local_broker import broker, service, trigger
 
 PROJECT = Path(next(iter(infra.__path__))).parent
@@ -69,6 +71,26 @@ def test_the_manifests_of_this_project_are_read() -> None:
     assert all(each.delivery.dead_letter_sink == Destination(service="dead-letter") for each in manifests.triggers)
     assert all((PROJECT / each.source).exists() for each in manifests.services)
     assert {"analytics", "audit", "retention"} <= {each.extensions["schedule"] for each in manifests.ping_sources}
+
+
+def test_those_whom_a_sink_binding_names_get_the_sink_whatever_their_role(tmp_path: Path) -> None:
+    group = changed(service("api-jobs"), "metadata.annotations", {"petrosa.io/routes": "/jobs"})
+    group = changed(group, "metadata.labels", {"petrosa.io/role": "route-group", "petrosa.io/emits": "true"})
+    binding = yaml.safe_load((PROJECT / "triggers" / "sinks" / "emitting-functions.yaml").read_text())
+    folder = project(tmp_path, service=[service("ingest"), group])
+    (folder / "triggers" / "sinks").mkdir()
+    (folder / "triggers" / "sinks" / "emitting.yaml").write_text(yaml.safe_dump(binding))
+    plan = workers_plan(
+        load_manifests(folder).services,
+        project_dir=folder,
+        isolate=False,
+        origin_port=8080,
+        ports=iter((1, 2)),
+        others={},
+        sink="http://broker/",
+    )
+    sinks = {each.name: settings_of(each).k_sink for worker in plan.workers for each in worker.functions}
+    assert sinks == {"ingest": None, "api-jobs": "http://broker/"}
 
 
 def test_a_service_says_what_runs_and_how_much_at_once(tmp_path: Path) -> None:
