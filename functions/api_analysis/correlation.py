@@ -5,30 +5,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Query
 from pydantic import Field, create_model
 
 from common.analytics.calculators.correlation import CORRELATION, CORRELATION_MATRIX
 from common.analytics.declaration import MARKET, Record, collection_name
 from common.analytics.declaration import Field as Declared
 from common.analytics.document import BASIS
-from common.errors import NotFound
-from common.host.api import JsonResponse
-from common.host.parameters import Limit, Period, SpanQuery, one_of
-from common.storage.ports import AnalyticsDocument, Window
-from common.times import to_iso
+from common.host.answers import Answer, Pagination
+from common.host.parameters import Period, one_of
+from common.storage.ports import AnalyticsDocument
 from functions.api_analysis.explanation import explained
-from functions.api_analysis.models import Answer, Explanation, fields_of, record_model
+from functions.api_analysis.models import Explanation, HistoryQuery, fields_of, record_model
 from functions.api_analysis.pairs import Pairs
-from functions.api_analysis.reader import AnalysisReader, basis_of
+from functions.api_analysis.reader import AnalysisReader, Reading, basis_of, completeness_of
 
 METHOD: Final = "pearson"
 
 Document = Mapping[str, Any]
 
 
-class CorrelationQuery(SpanQuery):
-    """Which pairs, of the newest matrix of a span; with ``limit``, those before it too."""
+class CorrelationQuery(HistoryQuery):
+    """Which pairs, of the newest matrix of a span; with ``start``, ``end`` or ``limit``, those before it too."""
 
     pairs: Pairs
     period: Period
@@ -37,7 +34,6 @@ class CorrelationQuery(SpanQuery):
         description="Name of the window that was computed.",
         json_schema_extra={"enum": [CORRELATION.window]},
     )
-    limit: Limit | None = Field(default=None, description="Matrices of the history in the answer, at most.")
     explain: bool = Field(default=False, description="Add what the matrix was computed from.")
 
 
@@ -62,6 +58,7 @@ class CorrelationBase(Answer):
     metric: str
     method: str
     window: str
+    pagination: Pagination | None = Field(default=None, description="Of the history.")
     metadata: CorrelationMetadata
     explain: Explanation | None = None
 
@@ -81,61 +78,57 @@ WHOLE: Final = (
 MATRIX_VALUE: Final = Record("MatrixValue", "One matrix of the history.", (*BASIS, *WHOLE))
 _ANSWER: Final[dict[str, Any]] = {
     **fields_of(WHOLE),
-    "details": (dict[str, record_model(BESIDE_BENCHMARK) | None], Field(description=BESIDE_BENCHMARK.says)),  # type: ignore[misc] # made at run time
-    "values": (list[record_model(MATRIX_VALUE)] | None, Field(None, description="History, when asked for by limit.")),  # type: ignore[misc]
+    "details": (
+        dict[str, record_model(BESIDE_BENCHMARK) | None],  # type: ignore[misc] # made at run time
+        Field(description=BESIDE_BENCHMARK.says),
+    ),
+    "values": (
+        list[record_model(MATRIX_VALUE)] | None,  # type: ignore[misc]
+        Field(default=None, description="History, when asked for by start, end or limit."),
+    ),
 }
 CorrelationAnswer: Final = create_model("CorrelationAnswer", __base__=CorrelationBase, **_ANSWER)
 
 
-def add_correlation(api: FastAPI, reader: AnalysisReader) -> None:
-    """Add the route."""
-
-    async def read(query: Annotated[CorrelationQuery, Query()]) -> JsonResponse:
-        return JsonResponse(await correlation(reader, query))
-
-    api.add_api_route(
-        "/analysis/correlation",
-        read,
-        name="correlation",
-        summary=CORRELATION.says,
-        response_model=CorrelationAnswer,
-        responses={404: {"description": "There is no matrix in the span that was asked for, or none of its pairs."}},
-    )
-
-
-async def correlation(reader: AnalysisReader, query: CorrelationQuery) -> dict[str, object]:
+async def correlation(reader: AnalysisReader, query: CorrelationQuery) -> Reading:
     """Return the newest matrix, restricted to the pairs asked for, and what belongs to it.
 
     Raises:
         NotFound: there is no matrix, or none of the pairs is in it.
     """
-    document = await reader.newest(
-        MARKET, CORRELATION_MATRIX.name, query.period, start_ms=query.start, end_ms=query.end
-    )
+    series = (MARKET, CORRELATION_MATRIX.name, query.period)
+    document = await reader.newest(*series, start_ms=query.start, end_ms=query.end)
     matrix: Document = {} if document is None else _body(document)[MATRIX.key]
-    if document is None or not matrix.keys() & set(query.pairs):
-        raise NotFound(f"No correlation data available for {', '.join(query.pairs)} {query.period}")
-    details = await _details(reader, query, document.as_of_ms)
-    return {
+    head: dict[str, object] = {
         "pairs": query.pairs,
         "period": query.period,
         "metric": CORRELATION.name,
         "method": METHOD,
         "window": query.window,
-        "correlation_matrix": restricted(matrix, query.pairs),
+    }
+    if document is None or not matrix.keys() & set(query.pairs):
+        about = f"correlation data available for {', '.join(query.pairs)} {query.period}"
+        return reader.missing(about, {**head, MATRIX.name: {}}, *series[:2])
+    details = await _details(reader, query, document.as_of_ms)
+    shown = _matrix_value(document, query.pairs)
+    body = {
+        **head,
+        **{name: shown.pop(name) for name in (MATRIX.name, "market")},
         "details": {pair: _detail(details[pair]) for pair in query.pairs},
-        "market": _market(_body(document)),
-        **(await _history(reader, query)),
         "metadata": {
             "data_completeness": _completeness(details.values()),
-            "last_updated": to_iso(document.computed_at_ms),
-            "as_of": to_iso(document.as_of_ms),
-            **{name: _body(document).get(name) for name in ("data_until", "rows_used", "warmup_complete")},
+            "last_updated": shown.pop("timestamp"),
+            **shown,
             "benchmark": _body(document).get("metadata", {}).get("parameters", {}).get("benchmark"),
             "collection": collection_name(MARKET, document.metric),
         },
-        **({"explain": explained(document, [*matrix])} if query.explain else {}),
     }
+    if query.asks_for_history:
+        documents, block = await reader.page(*series, query, limit=query.history_limit)
+        body |= {"values": [_matrix_value(one, query.pairs) for one in documents], "pagination": block}
+    if query.explain:
+        body["explain"] = explained(document, [*matrix])
+    return Reading(body, (document,))
 
 
 def restricted(matrix: Document, pairs: Sequence[str]) -> dict[str, dict[str, str | None]]:
@@ -154,14 +147,6 @@ async def _details(
         )
     )
     return dict(zip(query.pairs, found, strict=True))
-
-
-async def _history(reader: AnalysisReader, query: CorrelationQuery) -> dict[str, object]:
-    if query.limit is None:
-        return {}
-    window = Window(query.start, reader.end_ms(query.end), query.limit, order="desc")
-    documents = await reader.documents(MARKET, CORRELATION_MATRIX.name, query.period, window)
-    return {"values": [_matrix_value(document, query.pairs) for document in documents]}
 
 
 def _matrix_value(document: AnalyticsDocument, pairs: Sequence[str]) -> dict[str, object]:
@@ -185,7 +170,7 @@ def _market(body: Document) -> dict[str, object]:
 
 def _completeness(documents: Iterable[AnalyticsDocument | None]) -> float | None:
     """Return the mean of what the documents say about their input; nothing without any."""
-    shares = [_body(one).get("metadata", {}).get("completeness") for one in documents if one is not None]
+    shares = [completeness_of(one) for one in documents if one is not None]
     known = [share for share in shares if share is not None]
     return round(fmean(known), 2) if known else None
 

@@ -8,7 +8,8 @@ from functions.api_analysis.routes import build_api
 @opener
 async def open_reader(opening: Opening) -> AnalysisReader:
     """Open the analytics store for reading."""
-    return AnalysisReader(await opening.analytics_store(), opening.context.clock)
+    context = opening.context
+    return AnalysisReader(await opening.analytics_store(), context.clock, context.settings)
 
 
 api_analysis = route_group("api_analysis", resources=open_reader, build=build_api)

@@ -6,12 +6,12 @@ Numbers of the metrics are decimal strings, null when they could not be computed
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
 from common.analytics.declaration import Field as Declared
 from common.analytics.declaration import Kind, ListOf, MapOf, Metric, Record, Scope, Shape
 from common.analytics.document import BASIS
-from common.host.answers import Pagination
+from common.host.answers import Answer, Pagination
 from common.host.parameters import (
     Limit,
     Offset,
@@ -44,7 +44,7 @@ class ListingQuery(Selection, RangeQuery):
     sort_order: SortOrder = "desc"
 
 
-class SingleQuery(Selection, SpanQuery):
+class HistoryQuery(SpanQuery):
     """Which document: the newest of a span; with ``start``, ``end`` or ``limit``, those before it too."""
 
     limit: Limit | None = Field(default=None, description="Rows of history in the answer, at most.")
@@ -62,16 +62,14 @@ class SingleQuery(Selection, SpanQuery):
         return DEFAULT_LIMIT if self.limit is None else self.limit
 
 
+class SingleQuery(Selection, HistoryQuery):
+    """Which document of which metric, and what of it."""
+
+
 class SeriesQuery(SingleQuery):
     """The same of a metric that has documents for each timeframe."""
 
     period: Period
-
-
-class Answer(BaseModel):
-    """What the models of answers share: an answer holds these keys and no others."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Metadata(Answer):

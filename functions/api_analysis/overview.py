@@ -5,24 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from fastapi import FastAPI
-from fastapi import Query as QueryParameters
 from pydantic import Field
 
 from common.analytics.calculators.regime import REGIME
 from common.analytics.calculators.trend import TREND
 from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.calculators.volume import VOLUME
-from common.host.answers import Pagination, pagination
-from common.host.api import JsonResponse
-from common.host.parameters import Offset, Period, Query
-from common.storage.ports import AnalyticsDocument, Order
+from common.host.answers import Answer, Pagination, pagination
+from common.host.parameters import Offset, Period, Query, SortOrder
+from common.storage.ports import AnalyticsDocument
 from common.timeframes import Timeframe
 from common.times import to_iso
 from functions.api_analysis.explanation import explained
-from functions.api_analysis.models import Answer, Explanation
+from functions.api_analysis.models import Explanation
 from functions.api_analysis.pairs import Pairs
-from functions.api_analysis.reader import AnalysisReader
+from functions.api_analysis.reader import AnalysisReader, Reading
 
 DEFAULT_PAIRS: Final = ("BTCUSDT", "ETHUSDT")
 METRICS: Final = (VOLATILITY.name, VOLUME.name, TREND.name, REGIME.name)
@@ -31,16 +28,18 @@ SortBy = Literal["symbol", "volatility", "volume", "trend"]
 
 
 class OverviewQuery(Query):
-    """Which pairs, in which order; without one, as they were given."""
+    """Which pairs, all of them or a page, in which order; without one, as they were given."""
 
     pairs: Pairs = DEFAULT_PAIRS
     period: Period = Timeframe.H1
-    limit: Annotated[int, Field(ge=1, le=100, description="Pairs in the answer, at most.")] = 10
+    limit: Annotated[
+        int | None, Field(ge=1, le=100, description="Pairs in the answer, at most; without it, all that are asked for.")
+    ] = None
     offset: Offset = 0
     sort_by: SortBy | None = Field(
         default=None, description="Symbol, annualised volatility, volume spike ratio or rate of change."
     )
-    sort_order: Order = Field(default="asc", description="Order by `sort_by`; what is not known comes last.")
+    sort_order: SortOrder = Field(default="asc", description="Order by `sort_by`; what is not known comes last.")
     explain: bool = Field(default=False, description="Add what the documents were computed from.")
 
 
@@ -118,36 +117,22 @@ _SORT_KEYS: Final[Mapping[str, Callable[[Newest], float | str | None]]] = {
 }
 
 
-def add_overview(api: FastAPI, reader: AnalysisReader) -> None:
-    """Add the route."""
-
-    async def read(query: Annotated[OverviewQuery, QueryParameters()]) -> JsonResponse:
-        return JsonResponse(await overview(reader, query))
-
-    api.add_api_route(
-        "/analysis/market-overview",
-        read,
-        name="market-overview",
-        summary="Several pairs at a glance",
-        response_model=OverviewAnswer,
-    )
-
-
-async def overview(reader: AnalysisReader, query: OverviewQuery) -> dict[str, object]:
-    """Return the newest documents of the pairs asked for, one page of them."""
+async def overview(reader: AnalysisReader, query: OverviewQuery) -> Reading:
+    """Return the newest documents of the pairs asked for: of all of them, unless a page is."""
     found = await asyncio.gather(*(_newest(reader, pair, query.period) for pair in query.pairs))
-    page = ordered(found, query)[query.offset : query.offset + query.limit]
-    answer = {
+    limit = len(found) if query.limit is None else query.limit
+    page = ordered(found, query)[query.offset : query.offset + limit]
+    body = {
         "overview": {one.pair: _shown(one) for one in page},
         "period": query.period,
         "timestamp": to_iso(reader.now_ms()),
         "pairs_requested": len(found),
         "pairs_available": sum(bool(one.documents) for one in found),
-        "pagination": pagination(len(found), limit=query.limit, offset=query.offset),
+        "pagination": pagination(len(found), limit=limit, offset=query.offset),
     }
     if query.explain:
-        answer["explain"] = {one.pair: [explained(document) for document in one.documents.values()] for one in page}
-    return answer
+        body["explain"] = {one.pair: [explained(document) for document in one.documents.values()] for one in page}
+    return Reading(body, [document for one in page for document in one.documents.values()])
 
 
 async def _newest(reader: AnalysisReader, pair: str, period: Timeframe) -> Newest:

@@ -1,22 +1,20 @@
 """``/analysis/regime``: the regime of the rules, and beside it the one that a model of the same period found."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import fastapi
-import pydantic
-from fastapi import FastAPI
+from pydantic import Field as PydanticField
+from pydantic import create_model
 
 from common.analytics.calculators.regime import REGIME
 from common.analytics.calculators.regime_model import REGIME_MODEL
 from common.analytics.declaration import Field, Kind
-from common.host.api import JsonResponse
 from common.host.parameters import MAX_LIMIT, Period
 from common.storage.ports import AnalyticsDocument, Window
 from common.timeframes import Timeframe
 from common.times import parse_instant, to_iso
-from functions.api_analysis.models import SeriesQuery, single_answer, single_query
-from functions.api_analysis.reader import AnalysisReader
+from functions.api_analysis.models import SeriesQuery, single_query
+from functions.api_analysis.reader import AnalysisReader, Reading
 
 MODEL_FIELDS: Final = (
     *REGIME_MODEL.fields,
@@ -26,26 +24,15 @@ MODEL_FIELDS: Final = (
 SHOWN: Final = replace(REGIME, fields=(*REGIME.fields, *MODEL_FIELDS))
 
 
-def add_regime(api: FastAPI, reader: AnalysisReader) -> None:
-    """Add the route."""
-
-    async def read(query: SeriesQuery) -> JsonResponse:
-        return JsonResponse(await regime(reader, query))
-
-    period = pydantic.Field(default=Timeframe.H1, description="Candle interval.")
-    model = pydantic.create_model("RegimeQuery", __base__=single_query(SHOWN), period=(Period, period))
-    read.__annotations__["query"] = Annotated[model, fastapi.Query()]
-    api.add_api_route(
-        "/analysis/regime",
-        read,
-        name="regime",
-        summary=REGIME.says,
-        response_model=single_answer(SHOWN),
-        responses={404: {"description": "There is no document of this pair in the span that was asked for."}},
-    )
+_Query: Any = single_query(SHOWN)
+RegimeQuery: Final[type[SeriesQuery]] = create_model(
+    "RegimeQuery",
+    __base__=_Query,
+    period=(Period, PydanticField(default=Timeframe.H1, description="Candle interval.")),
+)
 
 
-async def regime(reader: AnalysisReader, query: SeriesQuery) -> dict[str, Any]:
+async def regime(reader: AnalysisReader, query: SeriesQuery) -> Reading:
     """Return the newest regime of a pair, and those before it when the query asks for history.
 
     The newest document stands beside the newest of the model, one of the history beside that of the same instant.
@@ -53,13 +40,15 @@ async def regime(reader: AnalysisReader, query: SeriesQuery) -> dict[str, Any]:
     Raises:
         NotFound: there is none in the span that was asked for.
     """
-    answer: dict[str, Any] = await reader.single(SHOWN, query)
-    newest = await reader.newest(query.pair, REGIME_MODEL.name, query.period, end_ms=query.end)
-    answer["data"] = _joined(answer["data"], newest)
-    if answer.get("values"):
-        models = await _models(reader, query, [value["as_of"] for value in answer["values"]])
-        answer["values"] = [_joined(value, models.get(value["as_of"])) for value in answer["values"]]
-    return answer
+    body, documents = await reader.single(SHOWN, query)
+    model = await reader.newest(query.pair, REGIME_MODEL.name, query.period, end_ms=query.end)
+    if not documents or model is None:
+        return Reading(body, documents)
+    body["data"] = _joined(body["data"], model)
+    if body.get("values"):
+        models = await _models(reader, query, [value["as_of"] for value in body["values"]])
+        body["values"] = [_joined(value, models.get(value["as_of"])) for value in body["values"]]
+    return Reading(body, (*documents, model))
 
 
 async def _models(reader: AnalysisReader, query: SeriesQuery, instants: list[str]) -> dict[str, AnalyticsDocument]:

@@ -1,12 +1,12 @@
 """The routes about regimes and several pairs: what they join, restrict and sort, and answers when there is nothing."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from common.analytics.calculators.correlation import CORRELATION, CORRELATION_MATRIX
 from common.analytics.calculators.regime import REGIME
@@ -17,16 +17,13 @@ from common.analytics.calculators.volume import VOLUME
 from common.analytics.declaration import MARKET, Metric
 from common.analytics.document import document_of
 from common.analytics.window import BarWindow, History, window_of
-from common.clock import FixedClock
-from common.storage.ports import AnalyticsDocument, AnalyticsStore
+from common.storage.ports import AnalyticsDocument
 from common.timeframes import Timeframe
 from common.times import HOUR_MS, to_iso
 from functions.api_analysis.correlation import CorrelationAnswer
 from functions.api_analysis.models import single_answer
 from functions.api_analysis.overview import OverviewAnswer
-from functions.api_analysis.reader import AnalysisReader
 from functions.api_analysis.regime import SHOWN
-from functions.api_analysis.routes import build_api
 from functions.correlation.calculator import compute as correlation
 from functions.correlation.inputs import CorrelationInputs
 from functions.regime.calculator import compute as regime
@@ -35,8 +32,7 @@ from functions.regime_model.inputs import window_for
 from tests.support import documents
 from tests.support.api import fields_at_fault, get, json_of
 from tests.support.candles import part, random_walk
-from tests.support.documents import FIRST_MS, SLOT_MS, as_of
-from tests.support.memory_stores import MemoryAnalyticsStore
+from tests.support.documents import FIRST_MS, SLOT_MS, StoredDocuments, as_of
 
 H1 = Timeframe.H1
 NOW_MS = FIRST_MS + 4 * SLOT_MS
@@ -91,24 +87,20 @@ def correlations(slot: int) -> list[AnalyticsDocument]:
 
 
 @pytest.fixture
-def store() -> MemoryAnalyticsStore:
-    stored = MemoryAnalyticsStore()
-    for slot in range(4):
-        save(stored, document(REGIME, slot, REGIME_BODY), *correlations(slot))
-    save(stored, *(document(REGIME_MODEL, slot, MODEL_BODY) for slot in (0, 2)))
+def store(tmp_path: Path) -> StoredDocuments:
+    stored = StoredDocuments(tmp_path, NOW_MS)
+    regimes = [document(REGIME, slot, REGIME_BODY) for slot in range(4)]
+    models = [document(REGIME_MODEL, slot, MODEL_BODY) for slot in (0, 2)]
+    stored.save(*regimes, *models, *(one for slot in range(4) for one in correlations(slot)))
     return stored
 
 
-def save(store: MemoryAnalyticsStore, *made: AnalyticsDocument) -> None:
-    asyncio.run(store.save(made))
-
-
 @pytest.fixture
-def app(store: MemoryAnalyticsStore) -> FastAPI:
-    return build_api(AnalysisReader(cast("AnalyticsStore", store), FixedClock(NOW_MS)))
+def app(store: StoredDocuments) -> ASGIApp:
+    return store.app
 
 
-def test_regime_stands_beside_that_of_the_newest_model(app: FastAPI) -> None:
+def test_regime_stands_beside_that_of_the_newest_model(app: ASGIApp) -> None:
     (answer,) = get(app, "/analysis/regime?pair=btcusdt")
     single_answer(SHOWN).model_validate_json(answer.content, strict=True)
     body = answer.json()
@@ -122,33 +114,33 @@ def test_regime_stands_beside_that_of_the_newest_model(app: FastAPI) -> None:
     assert body["metadata"]["timestamp"] == data["timestamp"]
 
 
-def test_history_of_regimes_stands_beside_the_models_of_the_same_instant(app: FastAPI) -> None:
+def test_history_of_regimes_stands_beside_the_models_of_the_same_instant(app: ASGIApp) -> None:
     values = json_of(app, "/analysis/regime?pair=BTCUSDT&limit=3")["values"]
     assert [value["as_of"] for value in values] == as_of(3, 2, 1)
     assert [value["model_regime"] for value in values] == [None, "low_volatility", None]
 
 
-def test_one_field_of_a_regime(app: FastAPI) -> None:
+def test_one_field_of_a_regime(app: ASGIApp) -> None:
     data = json_of(app, "/analysis/regime?pair=BTCUSDT&method=stable_regime")["data"]
     assert data["stable_regime"] == "transitional"
     assert not data.keys() & {"regime", "model_regime"}
 
 
-def test_without_a_model_its_fields_are_null(app: FastAPI, store: MemoryAnalyticsStore) -> None:
-    save(store, document(REGIME, 1, REGIME_BODY, "ETHUSDT"))
+def test_without_a_model_its_fields_are_null(app: ASGIApp, store: StoredDocuments) -> None:
+    store.save(document(REGIME, 1, REGIME_BODY, "ETHUSDT"))
     data = json_of(app, "/analysis/regime?pair=ETHUSDT")["data"]
     assert data["regime"] == "balanced_market"
     assert data["model_regime"] is data["model_probability"] is data["model_as_of"] is None
 
 
 @pytest.mark.parametrize("query", ["pair=XYZUSDT", "pair=BTCUSDT&period=1d"])
-def test_no_regime_is_404(app: FastAPI, query: str) -> None:
+def test_no_regime_is_404(app: ASGIApp, query: str) -> None:
     (answer,) = get(app, f"/analysis/regime?{query}")
     assert answer.status_code == 404
     assert "No regime data available" in answer.json()["detail"]
 
 
-def test_the_matrix_holds_the_pairs_asked_for(app: FastAPI) -> None:
+def test_the_matrix_holds_the_pairs_asked_for(app: ASGIApp) -> None:
     (answer,) = get(app, "/analysis/correlation?pairs=ETHUSDT,%20btcusdt&period=1h")
     CorrelationAnswer.model_validate_json(answer.content, strict=True)
     body = answer.json()
@@ -172,7 +164,7 @@ def test_the_matrix_holds_the_pairs_asked_for(app: FastAPI) -> None:
     }
 
 
-def test_a_pair_that_is_not_in_the_matrix_is_null(app: FastAPI) -> None:
+def test_a_pair_that_is_not_in_the_matrix_is_null(app: ASGIApp) -> None:
     body = json_of(app, "/analysis/correlation?pairs=BTCUSDT,XYZUSDT&period=1h")
     assert body["correlation_matrix"]["XYZUSDT"] == {"BTCUSDT": None, "XYZUSDT": None}
     assert body["correlation_matrix"]["BTCUSDT"] == {"BTCUSDT": "1", "XYZUSDT": None}
@@ -180,13 +172,13 @@ def test_a_pair_that_is_not_in_the_matrix_is_null(app: FastAPI) -> None:
     assert body["metadata"]["data_completeness"] == 50
 
 
-def test_details_belong_to_the_matrix_they_were_computed_with(app: FastAPI, store: MemoryAnalyticsStore) -> None:
-    save(store, document(CORRELATION, 4, {**BESIDE, "rolling_correlation": "-1"}, "ETHUSDT"))
+def test_details_belong_to_the_matrix_they_were_computed_with(app: ASGIApp, store: StoredDocuments) -> None:
+    store.save(document(CORRELATION, 4, {**BESIDE, "rolling_correlation": "-1"}, "ETHUSDT"))
     body = json_of(app, "/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h")
     assert body["details"]["ETHUSDT"]["rolling_correlation"] == "0.871"
 
 
-def test_matrices_of_the_past(app: FastAPI) -> None:
+def test_matrices_of_the_past(app: ASGIApp) -> None:
     body = json_of(app, f"/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h&end={as_of(2)[0]}&limit=5")
     assert body["metadata"]["as_of"] == as_of(1)[0]
     assert [value["as_of"] for value in body["values"]] == as_of(1, 0)
@@ -194,7 +186,7 @@ def test_matrices_of_the_past(app: FastAPI) -> None:
     assert "values" not in json_of(app, "/analysis/correlation?pairs=BTCUSDT&period=1h")
 
 
-def test_a_matrix_explained(app: FastAPI) -> None:
+def test_a_matrix_explained(app: ASGIApp) -> None:
     explain = json_of(app, "/analysis/correlation?pairs=BTCUSDT&period=1h&explain=1")["explain"]
     assert len(explain["inputs"]) == 3
     assert all("1h" in dataset for dataset in explain["inputs"])
@@ -205,7 +197,7 @@ def test_a_matrix_explained(app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("query", ["pairs=XYZUSDT,ABCUSDT&period=1h", "pairs=BTCUSDT&period=1d"])
-def test_no_matrix_is_404(app: FastAPI, query: str) -> None:
+def test_no_matrix_is_404(app: ASGIApp, query: str) -> None:
     (answer,) = get(app, f"/analysis/correlation?{query}")
     assert answer.status_code == 404
     assert "No correlation data available" in answer.json()["detail"]
@@ -227,25 +219,24 @@ def test_no_matrix_is_404(app: FastAPI, query: str) -> None:
         ("market-overview?sort_by=price&sort_order=up", ["sort_by", "sort_order"]),
     ],
 )
-def test_a_wrong_query_names_its_fields(app: FastAPI, path: str, fields: list[str]) -> None:
+def test_a_wrong_query_names_its_fields(app: ASGIApp, path: str, fields: list[str]) -> None:
     (answer,) = get(app, f"/analysis/{path}")
     assert sorted(fields_at_fault(answer)) == fields
 
 
 @pytest.fixture
-def whole_market(store: MemoryAnalyticsStore) -> None:
+def whole_market(store: StoredDocuments) -> None:
     for number, pair in enumerate(("BTCUSDT", "ETHUSDT", "SOLUSDT")):
-        save(
-            store,
+        store.save(
             document(VOLATILITY, 3, {"annualized_volatility": f"0.{9 - number}"}, pair),
             document(VOLUME, 3, {"volume_spike_ratio": "10.5" if number == 1 else f"{number + 2}"}, pair),
             document(TREND, 3, {"crossover_signal": "bullish", "rate_of_change": f"{number - 1}"}, pair),
         )
-    save(store, document(VOLATILITY, 3, {"annualized_volatility": None}, "ADAUSDT"))
+    store.save(document(VOLATILITY, 3, {"annualized_volatility": None}, "ADAUSDT"))
 
 
 @pytest.mark.usefixtures("whole_market")
-def test_the_overview_of_the_default_pairs(app: FastAPI) -> None:
+def test_the_overview_of_the_default_pairs(app: ASGIApp) -> None:
     (answer,) = get(app, "/analysis/market-overview")
     OverviewAnswer.model_validate_json(answer.content, strict=True)
     body = answer.json()
@@ -273,7 +264,7 @@ def test_the_overview_of_the_default_pairs(app: FastAPI) -> None:
         ("&sort_by=symbol&limit=2&offset=1", ["BTCUSDT", "ETHUSDT"]),
     ],
 )
-def test_the_overview_is_sorted_and_paged(app: FastAPI, query: str, pairs: list[str]) -> None:
+def test_the_overview_is_sorted_and_paged(app: ASGIApp, query: str, pairs: list[str]) -> None:
     asked = "ETHUSDT,XYZUSDT,SOLUSDT,ADAUSDT,BTCUSDT"
     body = json_of(app, f"/analysis/market-overview?pairs={asked}{query}")
     assert list(body["overview"]) == pairs
@@ -282,27 +273,19 @@ def test_the_overview_is_sorted_and_paged(app: FastAPI, query: str, pairs: list[
     assert body["overview"].get("XYZUSDT") is None
 
 
-def test_a_period_without_documents_is_a_market_of_nulls(app: FastAPI) -> None:
+def test_a_period_without_documents_is_a_market_of_nulls(app: ASGIApp) -> None:
     body = json_of(app, "/analysis/market-overview?period=4h")
     assert body["overview"] == {"BTCUSDT": None, "ETHUSDT": None}
     assert body["pairs_available"] == 0
 
 
 @pytest.mark.usefixtures("whole_market")
-def test_an_overview_explained(app: FastAPI) -> None:
+def test_an_overview_explained(app: ASGIApp) -> None:
     explain = json_of(app, "/analysis/market-overview?explain=1")["explain"]
     assert [len(explain[pair]) for pair in ("BTCUSDT", "ETHUSDT")] == [4, 3]
 
 
-@pytest.mark.parametrize("path", ["regime?pair=BTCUSDT", "correlation?pairs=BTCUSDT&period=1h", "market-overview"])
-def test_a_store_that_cannot_be_asked_is_503(app: FastAPI, store: MemoryAnalyticsStore, path: str) -> None:
-    store.failing = True
-    (answer,) = get(app, f"/analysis/{path}")
-    assert answer.status_code == 503
-    assert answer.json() == {"detail": "Database not available"}
-
-
-def test_what_the_calculators_store_is_served_whole(app: FastAPI, store: MemoryAnalyticsStore) -> None:
+def test_what_the_calculators_store_is_served_whole(app: ASGIApp, store: StoredDocuments) -> None:
     pairs = ("BTCUSDT", "ETHUSDT")
     candles = {
         pair: random_walk(2400, H1, seed=seed, start_ms=NOW_MS - 2400 * HOUR_MS) for seed, pair in enumerate(pairs)
@@ -321,7 +304,7 @@ def test_what_the_calculators_store_is_served_whole(app: FastAPI, store: MemoryA
     }
     for metric, results in computed.items():
         assert results
-        save(store, *(document_of(one, metric, H1, as_of_ms=NOW_MS, computed_at_ms=NOW_MS) for one in results))
+        store.save(*(document_of(one, metric, H1, as_of_ms=NOW_MS, computed_at_ms=NOW_MS) for one in results))
     matrix, newest = get(app, "/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h", "/analysis/regime?pair=BTCUSDT")
     shown = CorrelationAnswer.model_validate_json(matrix.content, strict=True)
     assert shown.metadata.as_of == to_iso(NOW_MS)
@@ -331,7 +314,7 @@ def test_what_the_calculators_store_is_served_whole(app: FastAPI, store: MemoryA
     assert all(value is not None for value in newest.json()["data"].values())
 
 
-def test_the_openapi_document_says_what_they_accept(app: FastAPI) -> None:
+def test_the_openapi_document_says_what_they_accept(app: ASGIApp) -> None:
     paths = json_of(app, "/openapi.json")["paths"]
 
     def parameters(path: str) -> dict[str, Any]:

@@ -27,11 +27,8 @@ HEAVY = {
     "typer",
     "yaml",
 }
-# What each function computes or routes with; everything else loads where it is used, or not at all.
+# What each function computes with; everything else loads where it is used, or not at all.
 NEEDED = {
-    "api_analysis": {"fastapi"},
-    "api_data": {"fastapi"},
-    "api_health": {"fastapi"},
     "regime_model": {"numpy"},
     "regime": {"numpy"},
     "correlation": {"numpy"},
