@@ -25,7 +25,7 @@ from common.settings import Settings
 log = logging.getLogger(__name__)
 
 _READY_TIMEOUT_S: Final = 5.0
-_PROCESS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_PROCESS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/"})
 
 
 def create_app(target: str, source: str, settings: Settings) -> ASGIApp:

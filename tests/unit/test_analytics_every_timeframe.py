@@ -3,30 +3,25 @@
 The tables of spec/analytics.md §9 are written out here, so that a field that nobody computes any more is missed.
 """
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, cast
 
 import pytest
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from common.analytics.declaration import Field, Kind, Record, Scope
 from common.analytics.document import BASIS as BASIS_FIELDS
 from common.analytics.metrics import DOCUMENTS, METRICS
-from common.clock import FixedClock
 from common.models.rows import DepthRow
 from common.storage.columns import CandleColumns
-from common.storage.ports import AnalyticsStore
 from common.timeframes import Timeframe
 from common.times import DAY_MS, MINUTE_MS, parse_instant
 from functions.api_analysis.models import value_model
-from functions.api_analysis.reader import AnalysisReader
-from functions.api_analysis.routes import build_api
 from tests.support.api import json_of
 from tests.support.candles import random_walk
 from tests.support.column_store import ColumnStore, documents_of
-from tests.support.memory_stores import MemoryAnalyticsStore
+from tests.support.documents import StoredDocuments
 
 AS_OF = parse_instant("2025-12-31T00:00:00Z")
 PAIRS = ("BTCUSDT", "ETHUSDT")
@@ -76,19 +71,24 @@ def walk(symbol: str, timeframe: Timeframe) -> CandleColumns:
     return random_walk(rows, timeframe, seed=PAIRS.index(symbol), start_ms=start_ms)
 
 
-@cache
-def served(timeframe: Timeframe) -> FastAPI:
-    """Return the API over the documents of a whole cycle of one timeframe."""
-    store = MemoryAnalyticsStore()
-    market = ColumnStore(walk, books)
-    for metric in METRICS.values():
-        symbols = PAIRS if metric.scope is Scope.MARKET else PAIRS[1:]
-        own = None if metric.scope is Scope.SYMBOL else timeframe
-        asyncio.run(store.save(documents_of(metric.name, market, symbols, own, AS_OF)))
-    return build_api(AnalysisReader(cast("AnalyticsStore", store), FixedClock(AS_OF + MINUTE_MS)))
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Timeframe], ASGIApp]:
+    """What gives the API over the documents of a whole cycle of one timeframe."""
+
+    @cache
+    def serve(timeframe: Timeframe) -> ASGIApp:
+        stored = StoredDocuments(tmp_path_factory.mktemp("documents"), AS_OF + MINUTE_MS)
+        market = ColumnStore(walk, books)
+        for metric in METRICS.values():
+            symbols = PAIRS if metric.scope is Scope.MARKET else PAIRS[1:]
+            own = None if metric.scope is Scope.SYMBOL else timeframe
+            stored.save(*documents_of(metric.name, market, symbols, own, AS_OF))
+        return stored.app
+
+    return serve
 
 
-def value_of(route: str, timeframe: Timeframe) -> dict[str, Any]:
+def value_of(route: str, served: Callable[[Timeframe], ASGIApp], timeframe: Timeframe) -> dict[str, Any]:
     """Return the newest value that a route shows."""
     period = "" if route == "spread" else f"&period={timeframe}"
     answer = json_of(served(timeframe), f"/analysis/{route}?pair={PAIRS[1]}{period}")
@@ -101,15 +101,19 @@ def empty(value: Mapping[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
 @pytest.mark.parametrize("route", SERVED)
-def test_every_timeframe_gives_every_field_of_a_metric(route: str, timeframe: Timeframe) -> None:
-    value = value_of(route, timeframe)
+def test_every_timeframe_gives_every_field_of_a_metric(
+    route: str, served: Callable[[Timeframe], ASGIApp], timeframe: Timeframe
+) -> None:
+    value = value_of(route, served, timeframe)
     extra = OF_THE_MODEL if route == "regime" else set()
     assert set(value) == {*SERVED[route].split(), *BASIS, *extra}
     assert empty(value) <= EVENTS | (OF_HOURS if timeframe is Timeframe.D1 else set())
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
-def test_every_timeframe_gives_correlation_and_the_market(timeframe: Timeframe) -> None:
+def test_every_timeframe_gives_correlation_and_the_market(
+    served: Callable[[Timeframe], ASGIApp], timeframe: Timeframe
+) -> None:
     answer = json_of(served(timeframe), f"/analysis/correlation?pairs={','.join(PAIRS)}&period={timeframe}")
     assert all(cell is not None for row in answer["correlation_matrix"].values() for cell in row.values())
     beside = answer["details"][PAIRS[1]]
@@ -125,7 +129,7 @@ def test_every_timeframe_gives_correlation_and_the_market(timeframe: Timeframe) 
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
-def test_the_overview_of_every_timeframe_is_whole(timeframe: Timeframe) -> None:
+def test_the_overview_of_every_timeframe_is_whole(served: Callable[[Timeframe], ASGIApp], timeframe: Timeframe) -> None:
     answer = json_of(served(timeframe), f"/analysis/market-overview?pairs={PAIRS[1]}&period={timeframe}")
     parts = answer["overview"][PAIRS[1]]
     assert set(parts) == {"volatility", "volume", "trend", "regime"}
@@ -134,8 +138,10 @@ def test_the_overview_of_every_timeframe_is_whole(timeframe: Timeframe) -> None:
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
 @pytest.mark.parametrize("route", [route for route in SERVED if route != "spread"])
-def test_windows_hold_enough_bars_for_recursive_averages_to_converge(route: str, timeframe: Timeframe) -> None:
-    value = value_of(route, timeframe)
+def test_windows_hold_enough_bars_for_recursive_averages_to_converge(
+    route: str, served: Callable[[Timeframe], ASGIApp], timeframe: Timeframe
+) -> None:
+    value = value_of(route, served, timeframe)
     assert value["rows_used"] >= 250
     assert value["warmup_complete"] is True
 
@@ -166,11 +172,10 @@ def test_every_number_says_its_unit_and_every_field_its_meaning() -> None:
         check((*BASIS_FIELDS, *metric.fields))
 
 
-@pytest.mark.parametrize("route", SERVED)
-def test_the_openapi_document_says_what_each_field_means(route: str) -> None:
-    document = json_of(served(Timeframe.H1), "/openapi.json")
-    schemas = document["components"]["schemas"]
-    properties = schemas[f"{route.title()}Value"]["properties"]
-    assert set(SERVED[route].split()) <= set(properties)
-    assert all("description" in properties[name] for name in properties)
-    assert properties["rows_used"]["x-unit"] == "rows"
+def test_the_openapi_document_says_what_each_field_means(served: Callable[[Timeframe], ASGIApp]) -> None:
+    schemas = json_of(served(Timeframe.H1), "/openapi.json")["components"]["schemas"]
+    for route, fields in SERVED.items():
+        properties = schemas[f"{route.title()}Value"]["properties"]
+        assert set(fields.split()) <= set(properties)
+        assert all("description" in properties[name] for name in properties)
+        assert properties["rows_used"]["x-unit"] == "rows"

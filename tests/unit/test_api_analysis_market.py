@@ -178,12 +178,30 @@ def test_details_belong_to_the_matrix_they_were_computed_with(app: ASGIApp, stor
     assert body["details"]["ETHUSDT"]["rolling_correlation"] == "0.871"
 
 
-def test_matrices_of_the_past(app: ASGIApp) -> None:
-    body = json_of(app, f"/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h&end={as_of(2)[0]}&limit=5")
-    assert body["metadata"]["as_of"] == as_of(1)[0]
-    assert [value["as_of"] for value in body["values"]] == as_of(1, 0)
+@pytest.mark.parametrize(
+    ("more", "slots", "total"),
+    [
+        (f"&end={as_of(2)[0]}", (1, 0), 2),
+        (f"&start={as_of(1)[0]}", (3, 2, 1), 3),
+        ("&limit=3", (3, 2, 1), 4),
+        ("&limit=2&offset=1", (2, 1), 4),
+        ("&limit=2&offset=1&sort_order=ASC", (1, 2), 4),
+        (f"&start={as_of(1)[0]}&end={as_of(3)[0]}&limit=1&sort_order=asc", (1,), 2),
+    ],
+)
+def test_matrices_of_the_past(app: ASGIApp, more: str, slots: tuple[int, ...], total: int) -> None:
+    body = json_of(app, f"/analysis/correlation?pairs=BTCUSDT,ETHUSDT&period=1h{more}")
+    assert [value["as_of"] for value in body["values"]] == as_of(*slots)
+    assert body["pagination"]["total"] == total
     assert body["values"][0]["correlation_matrix"] == body["correlation_matrix"]
-    assert "values" not in json_of(app, "/analysis/correlation?pairs=BTCUSDT&period=1h")
+    CorrelationAnswer.model_validate(body)
+
+
+def test_the_newest_matrix_of_a_span_stands_beside_its_history(app: ASGIApp) -> None:
+    body = json_of(app, f"/analysis/correlation?pairs=BTCUSDT&period=1h&end={as_of(2)[0]}&offset=1")
+    assert body["metadata"]["as_of"] == as_of(1)[0]
+    assert [value["as_of"] for value in body["values"]] == as_of(0)
+    assert not {"values", "pagination"} & json_of(app, "/analysis/correlation?pairs=BTCUSDT&period=1h").keys()
 
 
 def test_a_matrix_explained(app: ASGIApp) -> None:
@@ -271,6 +289,46 @@ def test_the_overview_is_sorted_and_paged(app: ASGIApp, query: str, pairs: list[
     assert (body["pairs_requested"], body["pairs_available"]) == (5, 4)
     assert body["pagination"]["total"] == 5
     assert body["overview"].get("XYZUSDT") is None
+
+
+def test_the_overview_shows_all_pairs_that_are_asked_for(app: ASGIApp) -> None:
+    pairs = [f"A{number}USDT" for number in range(150)]
+    body = json_of(app, f"/analysis/market-overview?pairs={','.join(pairs)}")
+    assert list(body["overview"]) == pairs
+    assert (body["pagination"]["limit"], body["pagination"]["pages"], body["pagination"]["has_next"]) == (150, 1, False)
+    rest = json_of(app, f"/analysis/market-overview?pairs={','.join(pairs)}&offset=148")
+    assert list(rest["overview"]) == pairs[148:]
+
+
+@pytest.mark.usefixtures("whole_market")
+def test_the_oldest_of_several_documents_decides_how_old_the_answer_is(app: ASGIApp) -> None:
+    urls = (
+        "/analysis/regime?pair=BTCUSDT",  # its own document is a quarter of an hour old, that of the model half an hour
+        "/analysis/regime?pair=BTCUSDT&limit=3",
+        "/analysis/correlation?pairs=BTCUSDT&period=1h&limit=3",
+        f"/analysis/correlation?pairs=BTCUSDT&period=1h&end={as_of(2)[0]}",
+        "/analysis/market-overview",
+        "/analysis/market-overview?pairs=XYZUSDT",
+    )
+    assert [answer.headers["x-data-status"] for answer in get(app, *urls)] == [
+        "fresh; age=1800",
+        "fresh; age=1800",
+        "fresh; age=900",
+        "stale; age=2700",
+        "fresh; age=900",
+        "stale",
+    ]
+
+
+def test_programs_that_know_the_original_get_null_instead_of_404(store: StoredDocuments) -> None:
+    app = StoredDocuments(store.folder, NOW_MS, petrosa_compat="petrosa-clients").app
+    regime_ = json_of(app, "/analysis/regime?pair=XYZUSDT")
+    assert (regime_["pair"], regime_["period"], regime_["data"]) == ("XYZUSDT", "1h", None)
+    assert regime_["metadata"]["collection"] == "analytics_XYZUSDT_regime"
+    assert regime_["message"] == regime_["metadata"]["message"] == "No regime data available for XYZUSDT 1h"
+    matrix = json_of(app, "/analysis/correlation?pairs=XYZUSDT&period=1h")
+    assert (matrix["pairs"], matrix["data"], matrix["correlation_matrix"]) == (["XYZUSDT"], None, {})
+    assert matrix["message"] == "No correlation data available for XYZUSDT 1h"
 
 
 def test_a_period_without_documents_is_a_market_of_nulls(app: ASGIApp) -> None:

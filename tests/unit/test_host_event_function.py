@@ -172,8 +172,9 @@ def test_process_routes_and_lifecycle(source: str) -> None:
             ready = await client.get("/readyz")
             assert (ready.status_code, ready.json()["ready"]) == (200, True)
             await client.post("/", headers=_headers("fine"))
-            metrics = (await client.get("/metrics")).text
-            assert 'petrosa_events_total{function="probe",result="204"}' in metrics
+            for path in ("/metrics", "/metrics/"):
+                metrics = (await client.get(path)).text
+                assert 'petrosa_events_total{function="probe",result="204"}' in metrics
 
     asyncio.run(run())
 

@@ -138,9 +138,10 @@ def exposition(count: int) -> str:
     return generate_latest(registry).decode()
 
 
-def test_metrics_of_all_processes_keep_their_values_and_say_which_process() -> None:
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_metrics_of_all_processes_keep_their_values_and_say_which_process(path: str) -> None:
     texts = {"bridge": exposition(2), "ingest": exposition(3)}
-    response = get(origin(metrics=texts), "/metrics")
+    response = get(origin(metrics=texts), path)
     families = list(text_string_to_metric_families(response.text))
     names = [family.name for family in families]
     assert len(names) == len(set(names)), "a family must stand once"

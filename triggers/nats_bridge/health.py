@@ -38,7 +38,7 @@ def _answer(path: str, status: Callable[[], dict[str, Any]]) -> Response:
     if path == "/readyz":
         conditions = status()
         return _json(conditions, 200 if conditions["ready"] else 503)
-    if path == "/metrics":
+    if path in {"/metrics", "/metrics/"}:
         return Response(generate_latest(metrics.REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST})
     return _json({"error": "not found"}, 404)
 

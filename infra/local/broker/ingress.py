@@ -42,7 +42,7 @@ class Ingress:
             ready = self._broker.is_ready
             body = {"ready": ready, "nats": "connected" if ready else "away"}
             return ErrorAnswer(body, status_code=200 if ready else 503)
-        return metrics_answer() if path == "/metrics" else None
+        return metrics_answer() if path in {"/metrics", "/metrics/"} else None
 
     async def _event_answer(self, scope: Scope, receive: Receive) -> Response:
         if scope["method"] == "OPTIONS":

@@ -79,7 +79,7 @@ class Origin:
         await app(scope, receive, send)
 
     async def _own(self, path: str) -> Response:
-        if path == "/metrics":
+        if path in {"/metrics", "/metrics/"}:
             return Response(metrics_text.merged(await self._metrics()), headers={"content-type": _METRICS_TYPE})
         if path == "/openapi.json":
             return await self._openapi()
