@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from common.analytics.declaration import collection_name
+from common.models.changes import Change, Contradiction
 from common.models.dead_letters import DeadLetter, Reason
 from common.models.families import Family, Series
 from common.models.rows import MarketRow
@@ -154,7 +155,17 @@ class MarketStore(Protocol):
         ...
 
     async def revision(self, series: Series) -> object | None:
-        """Return a token that changes whenever a row of the series does, or ``None`` if the store has none."""
+        """Return a token that changes whenever a row of the series does, or ``None`` if the store has none now."""
+        ...
+
+    async def changes(self, after: int, *, limit: int) -> list[Change]:
+        """Read the changes of all series, of documents too, behind a number, ascending; none is ever left out."""
+        ...
+
+    async def contradictions(
+        self, series: Series | None = None, *, limit: int = 100, offset: int = 0
+    ) -> tuple[list[Contradiction], int]:
+        """Read facts that contradict stored ones (of a series), newest first, and count them."""
         ...
 
     async def ping(self, *, write: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What every market store promises, whatever database is behind it. An adapter's tests inherit and open the store."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import product
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.clock import SystemClock
+from common.models.changes import CONTRADICTIONS_KEPT
 from common.models.dead_letters import Reason
 from common.models.families import Family, Series
-from common.models.rows import CandleRow, FundingRow, Origin
+from common.models.rows import CandleRow, FundingRow, Origin, TradeRow
 from common.storage.ports import MarketStore, Page, Part, Window, WriteCounts
 from common.timeframes import Timeframe
 from tests.support.candles import recorded_rows
@@ -33,6 +36,7 @@ from tests.support.store_rows import (
     mark,
     put,
     rows_of,
+    ticker,
     trade,
 )
 
@@ -41,6 +45,7 @@ T = TypeVar("T")
 OpenStore = Callable[[], AbstractAsyncContextManager[MarketStore]]
 
 FAMILIES = list(Family)
+IDENTIFIED = [Family.TRADES, Family.AGG_TRADES, Family.DEPTH]
 # One property runs for several adapters, each example on data of its own.
 INHERITED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 
@@ -207,6 +212,20 @@ candle_updates = st.lists(
     max_size=12,
 )
 cuts = st.lists(st.integers(1, 4), max_size=12)
+# Few ids at many times, in batches: on their way up, late, repeated, and contradicting each other.
+fact_batches = st.lists(
+    st.lists(
+        st.builds(
+            lambda number, offset, price: trade(number, time_ms=START_MS + 10 * number + offset, price=price),
+            st.integers(0, 15),
+            st.sampled_from([0, 0, 0, 0, 1, -200, 500]),
+            st.sampled_from(["1", "1", "1", "2"]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    max_size=8,
+)
 
 
 def in_batches(rows: Sequence[CandleRow], sizes: Sequence[int]) -> list[list[CandleRow]]:
@@ -308,6 +327,82 @@ class MarketStoreContract:
             assert (await put(store, Family.DEPTH, books)).inserted == 2
             assert await rows_of(store, TRADES) == trades
             assert await rows_of(store, Series(Family.DEPTH, BTC), Window(limit=1)) == [books[1]]
+
+        using(open_store, scenario)
+
+    @pytest.mark.parametrize("family", IDENTIFIED)
+    def test_an_id_is_stored_once_at_whatever_time_it_is_offered(self, open_store: OpenStore, family: Family) -> None:
+        """The first stays: in a batch, in the next one, and before the last ones as well as after them."""
+        first, *later = SAMPLES[family]
+        elsewhere = [first._replace(time_ms=first.time_ms + offset) for offset in (-HOUR_MS, -1, 1, HOUR_MS)]
+
+        async def scenario(store: MarketStore) -> None:
+            assert await put(store, family, [first, elsewhere[0]]) == WriteCounts(inserted=1, contradicted=1)
+            assert await put(store, family, [elsewhere[1]]) == WriteCounts(contradicted=1)
+            counts = await put(store, family, [*later, elsewhere[2], later[0], first])
+            assert counts == WriteCounts(inserted=2, unchanged=2, contradicted=1)
+            assert await put(store, family, [elsewhere[3], *elsewhere]) == WriteCounts(contradicted=5)
+            assert await rows_of(store, SERIES[family]) == [first, *later]
+            assert (await store.page(SERIES[family], Window(limit=1))).total == (await store.totals())[family] == 3
+
+        using(open_store, scenario)
+
+    @settings(deadline=None, max_examples=60, suppress_health_check=INHERITED)
+    @given(deliveries=fact_batches)
+    def test_any_delivery_of_facts_keeps_the_first_of_each_id(
+        self, open_fresh: OpenStore, deliveries: list[list[TradeRow]]
+    ) -> None:
+        async def scenario(store: MarketStore) -> None:
+            first: dict[int, TradeRow] = {}
+            for batch in deliveries:
+                before = len(first)
+                for row in batch:
+                    first.setdefault(row.trade_id, row)
+                refused = sum(first[row.trade_id] != row for row in batch)
+                new = len(first) - before
+                assert await put(store, Family.TRADES, batch) == WriteCounts(
+                    inserted=new, unchanged=len(batch) - new - refused, contradicted=refused
+                )
+            assert await rows_of(store, TRADES) == sorted(first.values(), key=lambda row: (row.time_ms, row.trade_id))
+
+        using(open_fresh, scenario)
+
+    def test_what_contradicts_a_stored_fact_is_kept_as_evidence(self, open_store: OpenStore) -> None:
+        stored, offered = trade(1), trade(1, price="1.5")
+        moved = stored._replace(time_ms=START_MS - 5)
+
+        async def scenario(store: MarketStore) -> None:
+            assert await store.contradictions() == ([], 0)
+            await put(store, Family.TRADES, [stored])
+            for _ in range(2):
+                assert await put(store, Family.TRADES, [offered]) == WriteCounts(contradicted=1)
+            await put(store, Family.TRADES, [moved, trade(2)])
+            await put(store, Family.TICKERS, [ticker(1)])
+            assert await put(store, Family.TICKERS, [ticker(1)._replace(volume="0")]) == WriteCounts(contradicted=1)
+            found, total = await store.contradictions(TRADES)
+            assert total == 2
+            assert {one.key for one in found} == {1}
+            assert all(json.loads(one.stored) == stored._asdict() for one in found)
+            kept = [json.loads(one.offered) for one in found]
+            assert sorted(kept, key=str) == sorted([offered._asdict(), moved._asdict()], key=str)
+            both, total = await store.contradictions(limit=2)
+            assert (len(both), total) == (2, 3)
+            assert {one.dataset_id for one in both} <= {TRADES.dataset_id, SERIES[Family.TICKERS].dataset_id}
+            ((only,), _) = await store.contradictions(SERIES[Family.TICKERS])
+            assert (only.key, only.dataset_id) == (START_MS + 1, "tickers_BTCUSDT")
+            assert abs(only.time_ms - SystemClock().now_ms()) < HOUR_MS
+
+        using(open_store, scenario)
+
+    def test_evidence_of_a_batch_is_bounded_and_all_of_it_counted(self, open_store: OpenStore) -> None:
+        rows = [trade(number) for number in range(CONTRADICTIONS_KEPT + 20)]
+
+        async def scenario(store: MarketStore) -> None:
+            await put(store, Family.TRADES, rows)
+            counts = await put(store, Family.TRADES, [row._replace(price="1") for row in rows])
+            assert counts == WriteCounts(contradicted=len(rows))
+            assert (await store.contradictions(TRADES))[1] == CONTRADICTIONS_KEPT
+            assert await rows_of(store, TRADES) == rows
 
         using(open_store, scenario)
 
@@ -703,6 +798,32 @@ class MarketStoreContract:
         using(open_store, scenario)
 
     # Several at once
+
+    def test_changes_tell_what_happened_to_which_series(self, open_store: OpenStore) -> None:
+        async def scenario(store: MarketStore) -> None:
+            assert await store.changes(0, limit=9) == []
+            await put(store, Family.TRADES, [trade(1), trade(5), trade(2, symbol="ETHUSDT")])
+            await put(store, Family.TRADES, [trade(1)])  # nothing new
+            await put(store, Family.CANDLES, [candle(), candle(slot=2)])
+            await put(store, Family.CANDLES, [candle("2", event_ms=1), candle(slot=3)])
+            await store.delete(Family.TRADES, START_MS + 2, limit=9)
+            found = await store.changes(0, limit=9)
+            assert [change.number for change in found] == sorted({change.number for change in found})
+            counts = [(change.dataset_id, change.inserted, change.updated, change.deleted) for change in found]
+            assert sorted(counts[:2]) == [("trades_BTCUSDT", 2, 0, 0), ("trades_ETHUSDT", 1, 0, 0)]
+            assert counts[2:] == [
+                ("candles_BTCUSDT_1h", 2, 0, 0),
+                ("candles_BTCUSDT_1h", 1, 1, 0),
+                ("trades_BTCUSDT", 0, 0, 1),
+            ]
+            by_name = {change.dataset_id: change for change in reversed(found)}
+            assert by_name["trades_BTCUSDT"][2:4] == (START_MS + 1, START_MS + 5)
+            assert found[3][2:4] == (START_MS, START_MS + 3 * HOUR_MS)
+            assert abs(found[0].time_ms - SystemClock().now_ms()) < HOUR_MS
+            assert await store.changes(found[1].number, limit=2) == found[2:4]
+            assert await store.changes(found[-1].number, limit=2) == []
+
+        using(open_store, scenario)
 
     def test_a_revision_changes_with_its_series(self, open_store: OpenStore) -> None:
         async def scenario() -> None:

@@ -1,7 +1,8 @@
 """The analytics store of one machine: computed documents as JSON text, in the same file as the market data."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -9,14 +10,15 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from common.storage.ports import AnalyticsDocument, Window
-from common.storage.sqlite import reading, schema
+from common.storage.sqlite import changes, reading, schema
 from common.storage.sqlite.connection import Database
 from common.storage.sqlite.market import FILE_NAME
-from common.storage.sqlite.writing import count
 
-_SAVE: Final = """
-    INSERT INTO analytics (symbol, metric, timeframe, as_of_ms, computed_at_ms, body) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET computed_at_ms = excluded.computed_at_ms, body = excluded.body
+_INSERT: Final = (
+    "INSERT INTO analytics (computed_at_ms, body, symbol, metric, timeframe, as_of_ms) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_UPDATE: Final = """
+    UPDATE analytics SET computed_at_ms = ?, body = ? WHERE symbol = ? AND metric = ? AND timeframe = ? AND as_of_ms = ?
 """
 _SELECT: Final = """
     SELECT as_of_ms, computed_at_ms, body FROM analytics
@@ -32,6 +34,7 @@ _COUNT: Final = """
 _DELETE: Final = """
     DELETE FROM analytics
     WHERE rowid IN (SELECT rowid FROM analytics WHERE as_of_ms < ? ORDER BY as_of_ms LIMIT ?)
+    RETURNING symbol, metric, timeframe, as_of_ms
 """
 
 
@@ -106,14 +109,35 @@ class SqliteAnalyticsStore:
 
 
 def _save(connection: sqlite3.Connection, documents: Sequence[AnalyticsDocument]) -> None:
-    connection.executemany(_SAVE, [_row(document) for document in documents])
-    count(connection, schema.ANALYTICS_CHANGES, len(documents))
+    for dataset_id, part in _by_series(documents).items():
+        updated = 0
+        for document in part:
+            row = _row(document)
+            updated += (replaced := connection.execute(_UPDATE, row).rowcount)
+            if not replaced:
+                connection.execute(_INSERT, row)
+        _record(connection, dataset_id, part, inserted=len(part) - updated, updated=updated)
+
+
+def _by_series(documents: Iterable[AnalyticsDocument]) -> dict[str, list[AnalyticsDocument]]:
+    parts: defaultdict[str, list[AnalyticsDocument]] = defaultdict(list)
+    for document in documents:
+        parts[document.dataset_id].append(document)
+    return parts
+
+
+def _record(
+    connection: sqlite3.Connection, dataset_id: str, documents: Sequence[AnalyticsDocument], **counts: int
+) -> None:
+    instants = [document.as_of_ms for document in documents]
+    number = changes.record(connection, dataset_id, (min(instants), max(instants)), **counts)
+    connection.execute("UPDATE counters SET value = ? WHERE name = ?", (number, schema.ANALYTICS_CHANGES))
 
 
 def _row(document: AnalyticsDocument) -> tuple[object, ...]:
     body = msgspec.json.encode(document.body).decode()
     timeframe = document.timeframe or ""
-    return (document.symbol, document.metric, timeframe, document.as_of_ms, document.computed_at_ms, body)
+    return (document.computed_at_ms, body, document.symbol, document.metric, timeframe, document.as_of_ms)
 
 
 def _documents(
@@ -147,6 +171,11 @@ def _newest(connection: sqlite3.Connection, metric: str | None) -> int | None:
 
 
 def _delete_before(connection: sqlite3.Connection, cutoff_ms: int, limit: int) -> int:
-    deleted = connection.execute(_DELETE, (cutoff_ms, limit)).rowcount
-    count(connection, schema.ANALYTICS_CHANGES, deleted)
-    return deleted
+    deleted = connection.execute(_DELETE, (cutoff_ms, limit)).fetchall()
+    gone = [
+        AnalyticsDocument(symbol, metric, timeframe or None, as_of_ms, 0)
+        for symbol, metric, timeframe, as_of_ms in deleted
+    ]
+    for dataset_id, part in _by_series(gone).items():
+        _record(connection, dataset_id, part, deleted=len(part))
+    return len(gone)

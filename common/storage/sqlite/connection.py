@@ -81,7 +81,7 @@ class Database:
         Raises:
             StoreUnavailable: the file could not be read.
         """
-        if files.identity(self._path) != self._file:
+        if self._file is None or files.identity(self._path) != self._file:  # as _ready does, without a coroutine
             await self._ready()
         try:
             value: int = self._polling_connection().execute(statement, values).fetchone()[0]

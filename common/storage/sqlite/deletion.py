@@ -4,9 +4,10 @@ import sqlite3
 
 from common.models.dead_letters import DEAD_LETTERS
 from common.models.families import Family, dataset_id
+from common.storage.sqlite.changes import record_rows
 from common.storage.sqlite.reading import scopes
 from common.storage.sqlite.tables import TABLES, Table
-from common.storage.sqlite.writing import count, mark_changed
+from common.storage.sqlite.writing import count
 
 
 def delete_rows_before(connection: sqlite3.Connection, family: Family, before_ms: int, limit: int) -> int:
@@ -16,12 +17,20 @@ def delete_rows_before(connection: sqlite3.Connection, family: Family, before_ms
     for scope in scopes(connection, table):
         gone = _delete_oldest(connection, table, scope, before_ms, limit - deleted)
         if gone:
-            mark_changed(connection, dataset_id(family, *scope), -gone)
+            _record(connection, table, scope, gone, before_ms)
         deleted += gone
         if deleted >= limit:
             break
     count(connection, family, -deleted)
     return deleted
+
+
+def _record(connection: sqlite3.Connection, table: Table, scope: tuple[str, ...], gone: int, before_ms: int) -> None:
+    name = dataset_id(table.spec.family, *scope)
+    record_rows(connection, name, (None, before_ms - 1), deleted=gone)
+    first = f"SELECT min(time_ms) FROM {table.name} WHERE {table.condition}"  # noqa: S608 - names of the schema
+    # Without rows the last stretch stays, too: it knows the greatest id, after which the next ones are expected.
+    connection.execute(f"DELETE FROM spans WHERE dataset_id = ? AND last_ms < ({first})", (name, *scope))  # noqa: S608 - names of the schema
 
 
 def _delete_oldest(

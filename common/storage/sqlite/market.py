@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from common.models.changes import Change, Contradiction
 from common.models.dead_letters import DEAD_LETTERS, DeadLetter, Reason
 from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import Page, Part, SeriesExtent, Window, WriteCounts
-from common.storage.sqlite import deletion, reading, schema
+from common.storage.sqlite import changes, deletion, reading, schema
 from common.storage.sqlite.connection import Database
 from common.storage.sqlite.writing import write_batch
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 FILE_NAME: Final = "market.db"
-_CHANGES: Final = "SELECT coalesce(max(changes), 0) FROM series WHERE name = ?"
+_REVISION: Final = "SELECT coalesce(max(change), 0) FROM series WHERE name = ?"
 
 
 class SqliteMarketStore:
@@ -97,7 +98,18 @@ class SqliteMarketStore:
 
     async def revision(self, series: Series) -> object | None:
         """Return a token that changes with every change of the series, by whichever process."""
-        return await self._database.poll(_CHANGES, (series.dataset_id,))
+        return await self._database.poll(_REVISION, (series.dataset_id,))
+
+    async def changes(self, after: int, *, limit: int) -> list[Change]:
+        """Read the changes of all series, of documents too, behind a number, ascending."""
+        return await self._database.read(partial(changes.after, number=after, limit=limit))
+
+    async def contradictions(
+        self, series: Series | None = None, *, limit: int = 100, offset: int = 0
+    ) -> tuple[list[Contradiction], int]:
+        """Read facts that contradict stored ones (of a series), newest first, and count them."""
+        name = None if series is None else series.dataset_id
+        return await self._database.read(partial(changes.contradictions, dataset_id=name, limit=limit, offset=offset))
 
     async def ping(self, *, write: bool = False) -> None:
         """Read from the file; with ``write``, take the write lock and look for room on the disk."""

@@ -27,6 +27,7 @@ class Table:
         ddl: SQL that makes the table.
         insert: SQL that inserts a row, and skips one whose key is there.
         replace: SQL that inserts a row in the place of one of its key.
+        between: SQL that reads the rows of one series within two times and two keys, all included.
         row: makes a row of a tuple of values.
     """
 
@@ -35,6 +36,7 @@ class Table:
     ddl: str
     insert: str
     replace: str
+    between: str
     row: Callable[[tuple[Any, ...]], MarketRow]
 
     @property
@@ -42,19 +44,34 @@ class Table:
         """Name of the table."""
         return self.spec.family.value
 
+    @property
+    def is_ordered_by_id(self) -> bool:
+        """Whether ids tell rows apart, of which there can be several in one instant."""
+        return len(self.spec.order) > 1
+
+    @property
+    def key_position(self) -> int:
+        """Where in a row its key stands."""
+        return self.spec.row._fields.index(self.spec.identity)
+
 
 def _table(spec: FamilySpec) -> Table:
     name, key = spec.family.value, ", ".join((*spec.scope, *spec.order))
     columns = ", ".join(_column(field, hint) for field, hint in spec.row.__annotations__.items())
+    condition = " AND ".join(f"{column} = ?" for column in spec.scope)
     rowid = "" if spec.family in _LARGE else " WITHOUT ROWID"
     values = f"VALUES ({', '.join('?' * len(spec.row._fields))})"
     return Table(
         spec,
-        condition=" AND ".join(f"{column} = ?" for column in spec.scope),
+        condition=condition,
         ddl=f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key})){rowid}",
         # Only a repeated key is skipped; OR IGNORE would also swallow a missing value.
         insert=f"INSERT INTO {name} {values} ON CONFLICT DO NOTHING",
         replace=f"REPLACE INTO {name} {values}",
+        between=(
+            f"SELECT * FROM {name} WHERE {condition} "  # noqa: S608 - names of the schema
+            f"AND time_ms BETWEEN ? AND ? AND {spec.identity} BETWEEN ? AND ?"
+        ),
         row=_row_maker(spec.row),
     )
 
