@@ -8,9 +8,9 @@ import sys
 def main() -> int:
     """Serve until SIGTERM; 2 when the configuration is wrong."""
     _shorten_start()
-    from common.host.process import serve
+    from common.host import process
 
-    return serve()
+    return process.main()
 
 
 def _shorten_start() -> None:

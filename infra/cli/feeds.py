@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
+
+from common.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -169,20 +170,6 @@ def _speed(text: str) -> float | None:
     raise ConfigurationError(f"--speed: expected max or a positive number, was {text!r}")
 
 
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[asyncio.Event]:
-    """Give an event that SIGINT and SIGTERM set; must be entered in the loop."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
 async def _replay(settings: "Settings", files: "list[RecordedFile]", speed: float | None, console: "Console") -> int:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -190,7 +177,7 @@ async def _replay(settings: "Settings", files: "list[RecordedFile]", speed: floa
     from triggers.feeds.replay import replay as publish_recordings
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with _stop_on_signals() as stop, Progress(*columns, console=console) as progress:
+    with stop_on_signals() as stop, Progress(*columns, console=console) as progress:
         task = progress.add_task("waiting for NATS", total=sum(file.size for file in files))
 
         async def work() -> "tuple[Publisher, list[FileReport]]":
@@ -227,7 +214,7 @@ async def _simulate(settings: "Settings", plan: "SimulationPlan", folder: Path, 
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     state = SimulationState(folder)
-    with _stop_on_signals() as stop, Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with stop_on_signals() as stop, Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("waiting for NATS", total=None)
 
         async def work() -> bool:

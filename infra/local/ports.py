@@ -55,19 +55,3 @@ def require_free(port: int, setting: str) -> None:
             f"{setting}: port {port} is in use by another program. Stop that program, "
             f"or choose another port, for example {setting}={port + 10}"
         )
-
-
-def listening_socket(port: int, host: str = LOOPBACK) -> socket.socket:
-    """Return a socket that is bound to ``port``, ready to be handed to a server.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound

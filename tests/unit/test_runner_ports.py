@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError
-from infra.local.ports import LOOPBACK, free_ports, is_free, listening_socket, require_free
+from common.host.serving import listening
+from infra.local.ports import LOOPBACK, free_ports, is_free, require_free
 
 
 def test_free_ports_differ_can_be_listened_on_and_are_not_those_spoken_for() -> None:
@@ -14,7 +15,7 @@ def test_free_ports_differ_can_be_listened_on_and_are_not_those_spoken_for() -> 
     second = free_ports(5, taken=first)
     assert len({*first, *second}) == 10
     for port in first:
-        listening_socket(port).close()
+        listening(port, LOOPBACK).close()
 
 
 def test_ports_lie_below_the_range_of_outgoing_connections() -> None:
@@ -31,6 +32,6 @@ def test_a_taken_port_is_refused_with_its_number_and_setting() -> None:
         assert not is_free(port)
         with pytest.raises(ConfigurationError, match=rf"PETROSA_HTTP_PORT: port {port} is in use"):
             require_free(port, "PETROSA_HTTP_PORT")
-        with pytest.raises(OSError, match="in use"):
-            listening_socket(port)
+        with pytest.raises(ConfigurationError, match=f"PORT: expected a free port, was {port}"):
+            listening(port, LOOPBACK)
     require_free(port, "PETROSA_HTTP_PORT")

@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from common.host.serving import listening
 from infra.local.origin.upstream import Upstream
-from infra.local.ports import free_ports, listening_socket
+from infra.local.ports import LOOPBACK, free_ports
 from tests.support.patience import PATIENCE_S
 
 
@@ -64,7 +65,7 @@ async def served(app: ASGIApp, port: int) -> AsyncIterator[None]:
     config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server.serve(sockets=[listening_socket(port)]))
+    task = asyncio.create_task(server.serve(sockets=[listening(port, LOOPBACK)]))
     try:
         while not server.started:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.01)

@@ -1,7 +1,6 @@
 """The process: settings, logs, signals, exit code."""
 
 import asyncio
-import signal
 import sys
 from typing import Final
 
@@ -10,35 +9,37 @@ import uvloop
 from common.clock import clock_from
 from common.errors import ConfigurationError
 from common.events.sink import Sink, sink_of
+from common.host.serving import listening, serve
 from common.settings import Settings, load_settings
+from common.signals import stop_on_signals
 from common.telemetry.logs import configure_logging
 from triggers.nats_bridge.bridge import Bridge
-from triggers.nats_bridge.health import health_app, health_server, listen
+from triggers.nats_bridge.health import health_app
 
 # Until the sink answers, the messages are safe in their stream: what is delivered by then need not be kept twice.
 _DELIVERY_WAIT_S: Final = 1
+_PROBES_GRACE_S: Final = 1
 
 
-async def serve(settings: Settings) -> None:
+async def run(settings: Settings) -> None:
     """Run the bridge and its probes until SIGTERM or SIGINT.
 
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    ended = asyncio.Event()
     bridge = Bridge(settings, _sink(settings), clock_from(settings.petrosa_clock))
-    server = health_server(health_app(bridge.status))
-    probes = asyncio.create_task(server.serve(sockets=[listen(settings.port)]))
+    probes = asyncio.create_task(
+        serve(health_app(bridge.status), [listening(settings.port)], ended, grace_s=_PROBES_GRACE_S)
+    )
     try:
-        await bridge.run(stop)
+        with stop_on_signals() as stop:
+            await bridge.run(stop)
     except ExceptionGroup as group:
         wrong = group.subgroup(ConfigurationError)
         raise (wrong.exceptions[0] if wrong else group) from None
     finally:
-        server.stop()
+        ended.set()
         await probes
 
 
@@ -54,7 +55,7 @@ def main() -> int:
         settings = load_settings()
         configure_logging(settings, service="nats_bridge")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings))
+            runner.run(run(settings))
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -1,18 +1,14 @@
 """Probes and metrics of the bridge, served over HTTP in its own event loop."""
 
-import contextlib
 import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
-import uvicorn
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from common.errors import ConfigurationError
 from triggers.nats_bridge import metrics
 
 _JSON: Final = "application/json"
@@ -45,43 +41,3 @@ def _answer(path: str, status: Callable[[], dict[str, Any]]) -> Response:
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(body, separators=(",", ":")), status, media_type=_JSON)
-
-
-class HealthServer(uvicorn.Server):
-    """A uvicorn server that leaves the signals to its process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-    def stop(self) -> None:
-        """Have ``serve`` return."""
-        self.should_exit = True
-
-
-def health_server(app: ASGIApp) -> HealthServer:
-    """Return a server of ``app`` for ``serve(sockets=[...])``."""
-    return HealthServer(
-        uvicorn.Config(
-            app,
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
-
-
-def listen(port: int) -> socket.socket:
-    """Return a socket that listens on ``port`` of all addresses.
-
-    Raises:
-        ConfigurationError: the port is taken.
-    """
-    try:
-        return socket.create_server(("0.0.0.0", port), backlog=64)  # noqa: S104 - the pod's only port
-    except OSError as error:
-        raise ConfigurationError(f"PORT: expected a free port, was {port} ({error.strerror})") from error

@@ -2,17 +2,17 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import Final
 
-import uvicorn
 import uvloop
 
 from common.clock import Clock, clock_from
 from common.errors import ConfigurationError
+from common.host.serving import listening, serve
 from common.settings import Settings, load_settings
+from common.signals import stop_on_signals
 from common.telemetry.logs import configure_logging
 from infra.local.broker.broker import Broker
 from infra.local.broker.ingress import Ingress
@@ -23,12 +23,12 @@ from infra.local.broker.routes import routes_of
 from infra.local.broker.store import EventStore
 from infra.local.manifests.load import load_manifests
 from infra.local.manifests.model import Manifests
+from infra.local.ports import LOOPBACK
 
-_KEEP_ALIVE_S: Final = 75
 _GRACE_S: Final = 3
 
 
-async def serve(plan: BrokerPlan, manifests: Manifests, settings: Settings, clock: Clock) -> None:
+async def run(plan: BrokerPlan, manifests: Manifests, settings: Settings, clock: Clock) -> None:
     """Run until SIGTERM.
 
     Raises:
@@ -40,30 +40,13 @@ async def serve(plan: BrokerPlan, manifests: Manifests, settings: Settings, cloc
     running = [asyncio.create_task(broker.run())]
     if plan.cron:
         running.append(asyncio.create_task(Pinger(manifests.ping_sources, plan, clock).run()))
-    await _server(Ingress(broker, plan.namespace, plan.broker), plan.broker_port).serve()
+    ingress = Ingress(broker, plan.namespace, plan.broker)
+    with stop_on_signals() as stop:
+        await serve(ingress, [listening(plan.broker_port, LOOPBACK)], stop, grace_s=_GRACE_S)
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     await broker.stop()
-
-
-def _server(ingress: Ingress, port: int) -> uvicorn.Server:
-    config = uvicorn.Config(
-        ingress,
-        host="127.0.0.1",
-        port=port,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    # The server repeats the signal that ended it, which must not end the process before the broker has stopped.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    return uvicorn.Server(config)
 
 
 def main() -> int:
@@ -77,7 +60,7 @@ def main() -> int:
         plan = read_plan(arguments.plan)
         manifests = load_manifests(Path(plan.project_dir), settings)
         clock = clock_from(settings.petrosa_clock)
-        uvloop.run(serve(plan, manifests, settings, clock))
+        uvloop.run(run(plan, manifests, settings, clock))
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2

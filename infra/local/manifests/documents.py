@@ -1,15 +1,12 @@
 """The manifests as they are written. Fields that nothing here reads are named too: any other is refused."""
 
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from infra.local.broker.filters import FilterManifest, LegacyFilter
 from infra.local.manifests.model import BackoffPolicy, Delivery, Destination, HttpProbe
-
-_READINESS_PERIOD_S: Final = 5.0
-_LIVENESS_PERIOD_S: Final = 10.0  # the platform's default
 
 
 class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
@@ -174,21 +171,21 @@ class _HttpGet(Document):
 
 
 class ProbeDocument(Document):
-    """A probe of a container, with what the platform fills in where it says nothing."""
+    """A probe of a container."""
 
     http_get: _HttpGet
     initial_delay_seconds: int = 0
     period_seconds: int | None = None
-    timeout_seconds: int = 1
+    timeout_seconds: int | None = None
     failure_threshold: int = 3
     success_threshold: Literal[1] = 1
 
-    def to_probe(self, usual_period_s: float) -> HttpProbe:
-        """Return the probe that this part describes."""
+    def to_probe(self, *, usual_period_s: float, usual_timeout_s: float) -> HttpProbe:
+        """Return the probe that this part describes; the usual values stand where it says nothing."""
         return HttpProbe(
             path=self.http_get.path,
             period_s=self.period_seconds or usual_period_s,
-            timeout_s=self.timeout_seconds,
+            timeout_s=self.timeout_seconds or usual_timeout_s,
             failures=self.failure_threshold,
             delay_s=self.initial_delay_seconds,
         )
@@ -222,13 +219,13 @@ class _Container(Document):
 
     @property
     def readiness(self) -> HttpProbe | None:
-        """Whether it would serve; without a period the platform's proxy asks as it sees fit, and so does the runner."""
-        return self.readiness_probe.to_probe(_READINESS_PERIOD_S) if self.readiness_probe else None
+        """Whether it would serve. Of a function that names no period the platform asks as it sees fit."""
+        return self.readiness_probe.to_probe(usual_period_s=5, usual_timeout_s=3) if self.readiness_probe else None
 
     @property
     def liveness(self) -> HttpProbe | None:
-        """Whether it has to be started again."""
-        return self.liveness_probe.to_probe(_LIVENESS_PERIOD_S) if self.liveness_probe else None
+        """Whether it has to be started again; the platform's defaults stand in."""
+        return self.liveness_probe.to_probe(usual_period_s=10, usual_timeout_s=1) if self.liveness_probe else None
 
 
 class _PodSpec(Document):

@@ -9,13 +9,11 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpcore
-import uvicorn
 import uvloop
 from prometheus_client import REGISTRY, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,18 +21,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from common.errors import ConfigurationError
 from common.host.app import create_app, metrics_answer
 from common.host.errors import ErrorAnswer
+from common.host.serving import listening, serve
 from common.settings import Settings, load_settings
+from common.signals import stop_on_signals
 from common.telemetry.logs import configure_logging
 from infra.local.origin import lifespans
 from infra.local.origin.gateway import Origin, Routes, gathered_metrics, under
 from infra.local.origin.layout import HostedFunction, Worker, WorkersPlan, read_plan
 from infra.local.origin.upstream import Upstream
-from infra.local.ports import listening_socket
+from infra.local.ports import LOOPBACK
 
 log = logging.getLogger(__name__)
 
-# Longer than the pause between two requests of the broker's pool, which must not meet a connection that just closed.
-_KEEP_ALIVE_S = 75
 _GRACE_S = 5
 
 
@@ -103,35 +101,25 @@ def _own_metrics() -> str:
     return generate_latest(REGISTRY).decode()
 
 
-async def serve(plan: WorkersPlan, worker: Worker) -> None:
+async def host(plan: WorkersPlan, worker: Worker) -> None:
     """Host the functions until SIGTERM.
 
     Raises:
         FunctionStartFailed: a start hook failed.
-        OSError: a port is taken.
+        ConfigurationError: a port is taken.
     """
     hosted = load_functions(worker)
-    async with (
-        httpcore.AsyncConnectionPool(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60) as pool,
-        lifespans.running(hosted),
-    ):
-        origin = origin_app(plan, worker, hosted, pool) if worker.origin_port else None
-        config = uvicorn.Config(
-            HostedFunctions(hosted, origin, worker.origin_port),
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-        ports = [worker.port, *([worker.origin_port] if worker.origin_port else [])]
-        sockets = [listening_socket(port) for port in ports]
-        # The server repeats the signal that ended it, which must not end the process before the stop hooks ran.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        await uvicorn.Server(config).serve(sockets=sockets)
+    ports = [worker.port, *([worker.origin_port] if worker.origin_port else [])]
+    with stop_on_signals() as stop:
+        async with (
+            httpcore.AsyncConnectionPool(
+                max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60
+            ) as pool,
+            lifespans.running(hosted),
+        ):
+            origin = origin_app(plan, worker, hosted, pool) if worker.origin_port else None
+            app = HostedFunctions(hosted, origin, worker.origin_port)
+            await serve(app, [listening(port, LOOPBACK) for port in ports], stop, grace_s=_GRACE_S)
 
 
 def main() -> int:
@@ -145,11 +133,11 @@ def main() -> int:
     try:
         configure_logging(load_settings(), service=worker.name)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(plan, worker))
+            runner.run(host(plan, worker))
     except ConfigurationError as error:
         log.error("the process cannot start", extra={"part": worker.name, "error": str(error)})  # noqa: TRY400
         return 2
-    except (lifespans.FunctionStartFailed, OSError):
+    except lifespans.FunctionStartFailed:
         log.exception("the process cannot start", extra={"part": worker.name})
         return 3
     return 0
