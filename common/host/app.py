@@ -28,7 +28,7 @@ _READY_TIMEOUT_S: Final = 5.0
 _PROCESS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/"})
 
 
-def create_app(target: str, source: str, settings: Settings) -> ASGIApp:
+def create_app(target: str, source: str, settings: Settings) -> "FunctionApp":
     """Return the application of one function.
 
     Args:
@@ -67,6 +67,18 @@ class FunctionApp:
         self._is_group = target.kind == "route-group"
         self._function = function
         self._settings = settings
+
+    async def start(self) -> None:
+        """Run the function's start hook.
+
+        Raises:
+            ConfigurationError: a setting is wrong.
+        """
+        await self._target.lifetime.start(self._settings)
+
+    async def stop(self) -> None:
+        """Run the function's stop hook."""
+        await self._target.lifetime.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or the lifespan."""
@@ -112,14 +124,14 @@ class FunctionApp:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
         try:
-            await self._target.lifetime.start(self._settings)
+            await self.start()
         except ConfigurationError as error:
             log.error("the function cannot start", extra={"function": self._target.name, "error": str(error)})  # noqa: TRY400
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown
-        await self._target.lifetime.stop()
+        await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -11,7 +11,7 @@ import yaml
 import infra
 from common.errors import ConfigurationError
 from infra.local.manifests.load import load_manifests
-from infra.local.manifests.model import Delivery, Destination
+from infra.local.manifests.model import Delivery, Destination, HttpProbe
 from infra.local.origin.layout import workers_plan
 from infra.local.origin.worker import settings_of
 from tests.support.local_broker import broker, service, trigger
@@ -19,6 +19,7 @@ from tests.support.local_broker import broker, service, trigger
 PROJECT = Path(next(iter(infra.__path__))).parent
 SERVICE_REF = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "ingest"}
 DELIVERY = {"retry": 8, "backoffPolicy": "linear", "backoffDelay": "PT0.5S", "timeout": "PT1M"}
+CONTAINER = {"image": "x", "env": [{"name": "FUNCTION_TARGET", "value": "ingest"}]}
 PING: dict[str, Any] = {
     "apiVersion": "sources.knative.dev/v1",
     "kind": "PingSource",
@@ -108,6 +109,49 @@ def test_a_route_group_has_its_routes_and_shares_the_process_of_its_role(tmp_pat
     assert (found.routes, found.local_process) == (("/", "/health"), "route-group")
 
 
+def test_the_bridge_is_a_program_that_its_deployment_describes() -> None:
+    (bridge,) = load_manifests(PROJECT).programs
+    assert (bridge.name, bridge.command) == ("bridge", ("python", "-m", "triggers.nats_bridge"))
+    assert bridge.liveness == HttpProbe("/healthz", period_s=20, timeout_s=5, failures=6)
+    assert (bridge.emits, bridge.address_variable, bridge.grace_s) == (True, "BRIDGE_HEALTH_URL", 20)
+
+
+def bound(folder: Path, subject: dict[str, Any]) -> bool:
+    """Tell whether a SinkBinding with this subject gives the project's function the Broker's address."""
+    sink = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "default"}}
+    binding = {**PING, "kind": "SinkBinding", "spec": {"subject": subject, "sink": sink}}
+    (found,) = load_manifests(project(folder, ping=[PING, binding])).services
+    return found.emits
+
+
+@pytest.mark.parametrize(
+    ("subject", "emits"),
+    [
+        ({"name": "ingest"}, True),
+        ({"name": "other"}, False),
+        ({"selector": {"matchLabels": {"petrosa.io/role": "event-function"}}}, True),
+        ({"selector": {"matchLabels": {"petrosa.io/role": "route-group"}}}, False),
+        ({"apiVersion": "apps/v1", "kind": "Deployment", "name": "ingest"}, False),
+    ],
+)
+def test_a_sink_binding_says_who_emits(tmp_path: Path, subject: dict[str, Any], emits: bool) -> None:
+    kind = {"apiVersion": "serving.knative.dev/v1", "kind": "Service"}
+    assert bound(tmp_path, {**kind, **subject}) is emits
+
+
+def test_a_probe_has_the_platforms_defaults_where_it_says_nothing(tmp_path: Path) -> None:
+    probes = {"readinessProbe": {"httpGet": {"path": "/readyz"}}, "livenessProbe": {"httpGet": {}, "periodSeconds": 7}}
+    written = changed(service("ingest"), "spec.template.spec.containers", [{**CONTAINER, **probes}])
+    (found,) = load_manifests(project(tmp_path, service=written)).services
+    assert found.readiness == HttpProbe("/readyz", period_s=5, timeout_s=3, failures=3)
+    assert found.liveness == HttpProbe("/", period_s=7, timeout_s=1, failures=3)
+
+
+def test_what_means_nothing_on_one_machine_is_passed_over(tmp_path: Path) -> None:
+    elsewhere = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"ports": []}}
+    assert load_manifests(project(tmp_path, ping=[PING, elsewhere])) == load_manifests(project(tmp_path))
+
+
 def test_a_trigger_without_delivery_has_that_of_the_broker(tmp_path: Path) -> None:
     sink = {"deadLetterSink": {"uri": "http://letters"}}
     written = trigger("ingest", {"subscriber": {"ref": SERVICE_REF}})
@@ -165,7 +209,6 @@ def test_other_data_of_a_ping_source_is_sent_as_it_stands(tmp_path: Path) -> Non
 
 TRIGGER = trigger("ingest", {"subscriber": {"ref": SERVICE_REF}, "delivery": DELIVERY})
 SERVICE = service("ingest")
-CONTAINER = {"image": "x", "env": [{"name": "FUNCTION_TARGET", "value": "ingest"}]}
 
 
 @pytest.mark.parametrize(
@@ -203,6 +246,8 @@ CONTAINER = {"image": "x", "env": [{"name": "FUNCTION_TARGET", "value": "ingest"
         ("ping", "spec.timezone", "Mars/Olympus", "spec.schedule: expected an IANA time zone"),
         ("ping", "spec.sink.ref.name", "other", "spec.sink.ref: expected the Broker default, was 'other'"),
         ("ping", "spec.ceOverrides.extensions", {"my-ext": "1"}, "spec.ceOverrides.extensions"),
+        ("ping", "kind", "ConfigMap", "Invalid value 'ConfigMap' - at `$.kind`"),
+        ("service", "spec.template.spec.containers", [{**CONTAINER, "livenessProbe": {"exec": {}}}], "livenessProbe"),
         ("broker", "spec.delivery.retries", 1, "unknown field `retries` - at `$.spec.delivery`"),
     ],
 )

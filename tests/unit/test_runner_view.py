@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -123,3 +124,11 @@ def test_use_of_a_process_is_read() -> None:
     assert 0 < seconds < 3600
     assert 10 < mebibytes < 4096
     assert cpu_and_memory(2**22 + 1) is None
+
+
+def test_a_part_that_fails_its_probes_is_named_with_what_it_fails() -> None:
+    trouble = "readiness of ingest failed 3 of 3, liveness of ingest failed 1 of 6"
+    part = PartRecord(11, "not ready", 0, "http://i", "ingest.log", ("ingest",), trouble)
+    record = msgspec.structs.replace(RECORD, parts={**RECORD.parts, "ingest": part})
+    assert f"ingest: {trouble}" in shown(140, record=record)
+    assert "parts 1/2, ingest not ready" in summary_line(record, FIGURES)

@@ -1,6 +1,7 @@
 """A process that hosts several functions: who gets a request, and with which settings a function runs."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,8 +10,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from common.errors import ConfigurationError
+from common.host.app import create_app
+from common.settings import Settings
 from infra.local.origin.layout import HostedFunction
-from infra.local.origin.worker import HostedFunctions, settings_of
+from infra.local.origin.worker import FunctionStartFailed, HostedFunctions, settings_of, started
 
 
 def named(name: str) -> Starlette:
@@ -62,3 +66,56 @@ def test_a_manifest_sets_what_the_environment_leaves_open(monkeypatch: pytest.Mo
     settings = settings_of(HostedFunction("planner", "planner", "main.py", (), declared))
     assert settings.planner_max_slots == 7
     assert settings.log_level == "ERROR"
+
+
+FUNCTION = """
+from contextlib import asynccontextmanager
+from common.errors import ConfigurationError
+from common.host import event_function
+
+@asynccontextmanager
+async def opened(context):
+    folder = context.settings.petrosa_data_dir
+    for mark, error in (("fails", ValueError), ("is-wrong", ConfigurationError)):
+        if (folder / f"{name}-{{mark}}").exists():
+            raise error("MODEL_PATH: expected a file")
+    (folder / "{name}-started").touch()
+    yield
+    (folder / "{name}-stopped").touch()
+
+@event_function(resources=opened)
+async def {name}(event, resources): ...
+"""
+
+
+def start_and_stop(folder: Path) -> list[str]:
+    """Start two functions, stop them, and return which marks they left."""
+    settings = Settings(petrosa_data_dir=folder)
+    apps = {}
+    for name in ("first", "second"):
+        source = folder / f"{name}.py"
+        source.write_text(FUNCTION.format(name=name))
+        apps[name] = create_app(name, str(source), settings)
+
+    async def body() -> None:
+        async with started(apps):
+            (folder / "served").touch()
+
+    asyncio.run(body())
+    return sorted(file.name for file in folder.iterdir() if not file.suffix)
+
+
+def test_all_start_and_stop_hooks_run(tmp_path: Path) -> None:
+    marks = start_and_stop(tmp_path)
+    assert marks == ["first-started", "first-stopped", "second-started", "second-stopped", "served"]
+
+
+@pytest.mark.parametrize(("mark", "kind"), [("fails", FunctionStartFailed), ("is-wrong", ConfigurationError)])
+def test_a_function_that_does_not_start_is_named_and_the_others_are_stopped_again(
+    tmp_path: Path, mark: str, kind: type[Exception]
+) -> None:
+    (tmp_path / f"second-{mark}").touch()
+    with pytest.raises(kind, match="did not start: second: MODEL_PATH: expected a file"):
+        start_and_stop(tmp_path)
+    assert (tmp_path / "first-stopped").exists()
+    assert not (tmp_path / "served").exists()

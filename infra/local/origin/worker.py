@@ -10,7 +10,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpcore
@@ -18,14 +19,13 @@ import uvloop
 from prometheus_client import REGISTRY, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from common.errors import ConfigurationError
-from common.host.app import create_app, metrics_answer
+from common.errors import ConfigurationError, PetrosaError
+from common.host.app import FunctionApp, create_app, metrics_answer
 from common.host.errors import ErrorAnswer
 from common.host.serving import listening, serve
 from common.settings import Settings, load_settings
 from common.signals import stop_on_signals
 from common.telemetry.logs import configure_logging
-from infra.local.origin import lifespans
 from infra.local.origin.gateway import Origin, Routes, gathered_metrics, under
 from infra.local.origin.layout import HostedFunction, Worker, WorkersPlan, read_plan
 from infra.local.origin.upstream import Upstream
@@ -34,6 +34,10 @@ from infra.local.ports import LOOPBACK
 log = logging.getLogger(__name__)
 
 _GRACE_S = 5
+
+
+class FunctionStartFailed(PetrosaError):
+    """The start hook of a function failed; the process ends and is started again."""
 
 
 class HostedFunctions:
@@ -72,12 +76,32 @@ def settings_of(function: HostedFunction) -> Settings:
     return load_settings(**{name: value for name, value in declared.items() if name in Settings.model_fields})
 
 
-def load_functions(worker: Worker) -> dict[str, ASGIApp]:
+def load_functions(worker: Worker) -> dict[str, FunctionApp]:
     """Return the application of each function that the process hosts, by the name of its service."""
     return {
         function.name: create_app(function.target, function.source, settings_of(function))
         for function in worker.functions
     }
+
+
+@asynccontextmanager
+async def started(functions: Mapping[str, FunctionApp]) -> AsyncIterator[None]:
+    """Run the start hooks of all functions side by side, and their stop hooks when the block is left.
+
+    Raises:
+        ConfigurationError: a setting of one is wrong, so that a new try would end the same.
+        FunctionStartFailed: the start of one failed otherwise. Both name each that failed, and the others were stopped.
+    """
+    outcomes = await asyncio.gather(*(each.start() for each in functions.values()), return_exceptions=True)
+    failures = {name: error for name, error in zip(functions, outcomes, strict=True) if error is not None}
+    try:
+        if failures:
+            is_wrong = any(isinstance(error, ConfigurationError) for error in failures.values())
+            named = "; ".join(f"{name}: {error}" for name, error in failures.items())
+            raise (ConfigurationError if is_wrong else FunctionStartFailed)(f"did not start: {named}")
+        yield
+    finally:
+        await asyncio.gather(*(each.stop() for each in functions.values()))
 
 
 def origin_app(
@@ -115,7 +139,7 @@ async def host(plan: WorkersPlan, worker: Worker) -> None:
             httpcore.AsyncConnectionPool(
                 max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60
             ) as pool,
-            lifespans.running(hosted),
+            started(hosted),
         ):
             origin = origin_app(plan, worker, hosted, pool) if worker.origin_port else None
             app = HostedFunctions(hosted, origin, worker.origin_port)
@@ -137,7 +161,7 @@ def main() -> int:
     except ConfigurationError as error:
         log.error("the process cannot start", extra={"part": worker.name, "error": str(error)})  # noqa: TRY400
         return 2
-    except lifespans.FunctionStartFailed:
+    except FunctionStartFailed:
         log.exception("the process cannot start", extra={"part": worker.name})
         return 3
     return 0
