@@ -88,9 +88,10 @@ class SeriesMetadata(Answer):
     """Where the values of an answer come from."""
 
     data_completeness: float | None = Field(
-        description="Rows of the answer ÷ slots from its first to its last row × 100; null without a time grid."
+        description="Rows of the answer ÷ slots from its first to its last row × 100; null without a time grid. "
+        "The grid of funding rates is the contract's own interval."
     )
-    last_updated: str | None = Field(description="Time of the newest row of the series.")
+    last_updated: str | None = Field(description="Time of the newest row of the series that is not ahead of now.")
     source: str
     collection: str
     records_returned: int

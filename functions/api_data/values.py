@@ -3,7 +3,7 @@
 A value is a plain dictionary with the keys of spec/data-api.md §2; decimal strings pass through untouched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from common.models.families import Family
@@ -11,12 +11,10 @@ from common.models.rows import (
     AggTradeRow,
     CandleRow,
     FundingRow,
-    MarketRow,
     MarkPriceRow,
     TickerRow,
     TradeRow,
 )
-from common.timeframes import Timeframe
 from common.times import to_iso
 
 Value = dict[str, object]
@@ -97,19 +95,3 @@ VALUES: Final[Mapping[Family, Callable[[Any], Value]]] = {
     Family.MARK_PRICES: _mark_price,
     Family.FUNDING_RATES: _funding_rate,
 }
-
-
-def completeness(rows: Sequence[MarketRow], timeframe: Timeframe | None) -> float | None:
-    """Return rows over expected slots from the first to the last row, in percent.
-
-    Args:
-        rows: rows of one series in order of time, ascending or descending.
-        timeframe: the grid that they stand on; nothing where there is none.
-
-    Returns:
-        A percentage with two decimals; nothing without a grid or without rows.
-    """
-    if timeframe is None or not rows:
-        return None
-    slots = abs(rows[-1].time_ms - rows[0].time_ms) // timeframe.duration_ms + 1
-    return round(100 * len(rows) / slots, 2)

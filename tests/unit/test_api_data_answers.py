@@ -107,8 +107,8 @@ during = st.builds(lambda happens, change: change if happens else None, rarely, 
 steps = st.builds(Step, moves, writes, st.integers(0, 1), during, st.integers(0, 4))
 
 
-def reader_on(store: MemoryMarketStore, clock: FixedClock, **limits: int) -> MarketReader:
-    return MarketReader(cast("MarketStore", store), clock, **limits)
+def reader_on(store: MemoryMarketStore, clock: FixedClock, kept_bytes: int = 2**20) -> MarketReader:
+    return MarketReader(cast("MarketStore", store), clock, kept_bytes=kept_bytes)
 
 
 async def ask(reader: MarketReader, query: CandlesQuery | TradesQuery) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from common.clock import FixedClock
+from common.host.answers import Compat
 from common.models.families import Family
 from common.models.rows import (
     AggTradeRow,
@@ -127,11 +128,11 @@ def half_a_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def app_on(folder: Path) -> ASGIApp:
+def app_on(folder: Path, *, now_ms: int = NOW_MS, compat: str | None = None) -> ASGIApp:
     @asynccontextmanager
     async def group() -> AsyncIterator[ASGIApp]:
         async with opened(folder) as store:
-            yield build_api(MarketReader(store, FixedClock(NOW_MS)))
+            yield build_api(MarketReader(store, FixedClock(now_ms), Compat(compat)))
 
     return opened_for_each(group)
 
@@ -264,7 +265,7 @@ def test_completeness_counts_the_slots_between_the_first_and_the_last_row(app: A
     assert whole["metadata"]["data_completeness"] == 100.0
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path not in {"/data/depth", "/data/candles"}])
+@pytest.mark.parametrize("path", ["/data/trades", "/data/tickers", "/data/mark-prices"])
 def test_without_a_grid_there_is_no_completeness(app: ASGIApp, path: str) -> None:
     assert json_of(app, f"{path}?{PATHS[path]}")["metadata"]["data_completeness"] is None
 
@@ -273,6 +274,58 @@ def test_without_a_grid_there_is_no_completeness(app: ASGIApp, path: str) -> Non
 def test_last_updated_is_the_newest_row_of_the_series_not_of_the_answer(app: ASGIApp, path: str) -> None:
     body = json_of(app, f"{path}?{PATHS[path]}&end={hours(3)[0]}")
     assert body["metadata"]["last_updated"] == hours(12)[0]
+
+
+def test_the_grid_of_funding_rates_is_the_interval_of_the_contract(folder: Path) -> None:
+    def stored(symbol: str, hours: Iterable[int]) -> list[MarketRow]:
+        return [FundingRow(symbol, FIRST_MS + hour * HOUR_MS, "0.0001", None, None, 0, Origin.REST) for hour in hours]
+
+    # Eight hours for three days, then four; one funding time of each is missing, the last one is to come.
+    hours = [hour for hour in (*range(-144, -72, 8), *range(-72, 17, 4)) if hour not in {-120, -40}]
+    write(folder, Family.FUNDING_RATES, stored("ETHUSDT", hours))
+    app = app_on(folder)
+    whole = json_of(app, "/data/funding?pair=ETHUSDT&limit=1000")
+    assert times_of(whole)[-1] == to_iso(FIRST_MS + 12 * HOUR_MS)
+    assert whole["metadata"]["data_completeness"] == round(100 * 29 / 31, 2)
+    assert whole["metadata"]["last_updated"] == times_of(whole)[-1], "not the funding time to come"
+    # Of a page, its own rows count; those around it tell the interval.
+    start, end = (to_iso(FIRST_MS + hour * HOUR_MS) for hour in (-44, -35))
+    page = json_of(app, f"/data/funding?pair=ETHUSDT&start={start}&end={end}")
+    assert len(page["values"]) == 2
+    assert page["metadata"]["data_completeness"] == 66.67
+    assert page["metadata"]["last_updated"] == times_of(whole)[-1]
+    assert json_of(app, "/data/funding?pair=BTCUSDT")["metadata"]["data_completeness"] == round(100 * 12 / 13, 2)
+
+
+@series_paths
+def test_the_newest_row_is_never_ahead_of_the_clock(folder: Path, path: str) -> None:
+    early = app_on(folder, now_ms=FIRST_MS + 5 * HOUR_MS + 1)
+    late = f"&end={hours(20)[0]}"
+    for more in ("", late, f"&end={hours(2)[0]}"):
+        assert json_of(early, f"{path}?{PATHS[path]}{more}")["metadata"]["last_updated"] == hours(5)[0]
+    before_all = app_on(folder, now_ms=FIRST_MS)
+    assert json_of(before_all, f"{path}?{PATHS[path]}{late}")["metadata"]["last_updated"] is None
+
+
+@series_paths
+def test_programs_that_know_the_original_find_rows_as_data_too(half_a_day: Path, path: str) -> None:
+    body = json_of(app_on(half_a_day, compat="petrosa-clients"), f"{path}?{PATHS[path]}")
+    assert body["data"] == body["values"]
+    assert len(body["data"]) == 12
+
+
+def test_programs_that_know_the_original_get_no_404_for_a_book(half_a_day: Path) -> None:
+    app = app_on(half_a_day, compat="petrosa-clients")
+    message = "No order book available for XYZUSDT"
+    metadata = {"source": "sqlite", "collection": "depth_XYZUSDT", "timestamp": to_iso(NOW_MS), "message": message}
+    assert json_of(app, "/data/depth?pair=XYZUSDT") == {
+        "pair": "XYZUSDT",
+        "parameters": {"pair": "XYZUSDT"},
+        "data": None,
+        "metadata": metadata,
+        "message": message,
+    }
+    assert json_of(app, "/data/depth?pair=BTCUSDT")["data"]["last_update_id"] == 9
 
 
 @series_paths
