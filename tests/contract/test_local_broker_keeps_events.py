@@ -245,32 +245,6 @@ def test_a_full_trigger_holds_back_its_senders_and_no_others(
         sinks.wait_for("full", "full-last")
 
 
-def test_one_bad_event_does_not_block_the_others_of_its_trigger(
-    tmp_path: Path, nats: NatsServer, sinks: Subscribers
-) -> None:
-    sinks.answer_with(
-        "mixed",
-        lambda request: Reply(
-            500
-            if request.attribute(
-                "id",
-            )
-            == "bad"
-            else 204
-        ),
-    )
-    delivery = {"retry": 5, "backoffPolicy": "exponential", "backoffDelay": "PT60S", "timeout": "PT5S"}
-    trigger = {**taking("", delivery=delivery), "subscriber": _service("mixed")}
-    addresses = {"mixed": sinks.url("mixed")}
-    with local_broker(tmp_path, nats.url, {"mixed": trigger}, services={"mixed": 1}, addresses=addresses) as broker:
-        post(broker, "bad")
-        sinks.wait_for("mixed", "bad")
-        for number in range(5):
-            post(broker, f"good-{number}")
-        for number in range(5):
-            sinks.wait_for("mixed", f"good-{number}")
-
-
 def test_a_subscriber_gets_no_more_at_once_than_it_declares(
     tmp_path: Path, nats: NatsServer, sinks: Subscribers
 ) -> None:

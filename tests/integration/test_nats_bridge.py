@@ -243,7 +243,7 @@ def test_streams_and_consumer_are_made_with_their_limits(server: NatsServer, sin
     assert (stream.subjects, stream.max_age, stream.max_bytes) == ([SUBJECT], 7200, 10_000_000)
     assert str(stream.discard) == "old"
     assert letters.subjects == ["petrosa.dead-letters"]
-    assert (consumer.ack_wait, consumer.max_deliver) == (1, -1)
+    assert (consumer.ack_wait, consumer.max_deliver) == (5, -1)
     assert str(consumer.ack_policy) == "explicit"
 
 

@@ -81,7 +81,7 @@ def test_a_sink_that_is_away_for_long_holds_little_and_is_found_again_soon(
     server: NatsServer, sink: HttpSink, tmp_path: Path
 ) -> None:
     messages = trades(4000)
-    small = {"BRIDGE_BATCH_MESSAGES": "50", "BRIDGE_BATCHES_IN_FLIGHT": "2"}
+    small = {"BRIDGE_BATCH_MESSAGES": "50", "BRIDGE_BATCHES_IN_FLIGHT": "2", "NATS_ACK_WAIT_SECONDS": "1"}
     with bridge(server, sink, tmp_path, **small) as process:
         sink.stop()
         publish(server, messages)
@@ -108,8 +108,13 @@ def test_a_sink_that_hangs_gets_everything_again(server: NatsServer, sink: HttpS
 
 def test_a_slow_sink_is_not_sent_the_same_messages_again(server: NatsServer, sink: HttpSink, tmp_path: Path) -> None:
     messages = trades(400)
-    sink.delay_s = 1.6  # longer than the ack wait
-    slow = {"SINK_TIMEOUT_SECONDS": "10", "BRIDGE_BATCH_MESSAGES": "100", "BRIDGE_BATCHES_IN_FLIGHT": "2"}
+    sink.delay_s = 4.0  # longer than the ack wait
+    slow = {
+        "NATS_ACK_WAIT_SECONDS": "3",
+        "SINK_TIMEOUT_SECONDS": "30",
+        "BRIDGE_BATCH_MESSAGES": "100",
+        "BRIDGE_BATCHES_IN_FLIGHT": "4",
+    }
     with bridge(server, sink, tmp_path, **slow) as process:
         publish(server, messages)
         wait_taken(sink, messages)

@@ -238,7 +238,7 @@ class Broker:
         delivery.failed_or_over.set()
         await asyncio.sleep(wait_s)
         if delivery.stored is not None:
-            with contextlib.suppress(TemporaryError):  # tried again after the next attempt
+            with contextlib.suppress(TemporaryError, SenderError):  # tried again after the next attempt
                 delivery.stored = await self._store.renewed(delivery.stored)
 
     async def _send(self, route: Route, url: str, message: Message) -> Answer:
