@@ -1,6 +1,7 @@
 """The state folder: one runner at a time, one market and origin for ever, logs that do not grow without end."""
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,15 @@ def test_a_small_log_goes_on(tmp_path: Path) -> None:
     log.write_text("line\n")
     rotate_log(log)
     assert log.read_text() == "line\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_said_with_the_way_out_and_nothing_is_left(tmp_path: Path) -> None:
+    draft = tmp_path / f".state.json.{os.getpid()}"
+    draft.symlink_to("/dev/full")
+    said = "PETROSA_DATA_DIR: the state folder .* cannot be written .No space left on device.: make room"
+    with pytest.raises(ConfigurationError, match=said), held_state_folder(tmp_path, SIMULATED):
+        pass
+    assert not draft.is_symlink()
+    with held_state_folder(tmp_path, SIMULATED):
+        pass

@@ -5,6 +5,7 @@ markets, or simulated and real ones, never meet in one store; and the kind of it
 folder beside them (streams, positions) tells of rows that other stores do not have.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import msgspec
 
 from common.errors import ConfigurationError, StateMismatch
 
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _LOG_LIMIT_BYTES: Final = 10 * 1024 * 1024
 _LOGS_KEPT: Final = 3
 
@@ -76,7 +78,7 @@ def held_state_folder(path: Path, mark: StateMark) -> Iterator[StateFolder]:
     """Create the folder when it is missing, and hold it against other runners until the block is left.
 
     Raises:
-        ConfigurationError: the folder cannot be used, or another runner holds it.
+        ConfigurationError: the folder cannot be used or written, or another runner holds it.
         StateMismatch: it belongs to another market, to data of another origin, or to other stores.
     """
     folder = StateFolder(path.absolute())
@@ -92,6 +94,13 @@ def held_state_folder(path: Path, mark: StateMark) -> Iterator[StateFolder]:
         _acquire(lock, folder.path)
         _check_mark(folder.path, mark)
         yield folder
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise ConfigurationError(
+            f"PETROSA_DATA_DIR: the state folder {folder.path} cannot be written ({error.strerror}): make room, "
+            "or choose another"
+        ) from error
     finally:
         os.close(lock)  # gives the lock back, as the end of the process does
 
