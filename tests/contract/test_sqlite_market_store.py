@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ConfigurationError, StoreUnavailable
+from common.errors import StoreUnavailable
 from common.models.families import FAMILIES, Family
 from common.storage.ports import MarketStore, Window, WriteCounts
 from common.storage.sqlite.market import FILE_NAME, SqliteMarketStore
@@ -74,15 +74,6 @@ def test_processes_that_start_at_once_make_one_file(tmp_path: Path) -> None:
     children = [running_child(program, tmp_path / "new" / "folder") for _ in range(4)]
     inserted = [int(child.communicate(timeout=30)[0]) for child in children]
     assert sorted(inserted) == [0, 0, 0, 50]
-
-
-def test_a_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
-    using(lambda: opened(tmp_path), lambda store: store.ping())
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("PRAGMA user_version = 999")
-    connection.close()
-    with pytest.raises(ConfigurationError, match="PETROSA_DATA_DIR"):
-        using(lambda: opened(tmp_path), lambda store: store.ping())
 
 
 def test_a_file_that_is_no_database_is_reported_until_it_is_mended(tmp_path: Path) -> None:
