@@ -6,21 +6,20 @@ read as well: numbers of any type, and without the fields that it did not write.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from types import NoneType
+from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
 from common.models.dead_letters import DeadLetter, Reason
-from common.models.families import Family
+from common.models.families import FAMILIES, Family, FamilySpec
 from common.models.rows import (
     AggTradeRow,
     CandleRow,
     DepthRow,
     FundingRow,
     MarketRow,
-    MarkPriceRow,
     Origin,
-    TickerRow,
     TradeRow,
 )
 from common.storage.mongodb.elements import (
@@ -73,22 +72,16 @@ _first_trade_id: Final = optional("first_trade_id", integer)
 _last_trade_id: Final = optional("last_trade_id", integer)
 _is_buyer_maker: Final = boolean("is_buyer_maker")
 _SIDES: Final = (text("side")("buy"), text("side")("sell"))
-_trades_count: Final = integer("trades_count")
 _optional_trades_count: Final = optional("trades_count", integer)
 _last_update_id: Final = integer("last_update_id")
-_mark_price: Final = decimal("mark_price")
 _optional_mark_price: Final = optional_decimal("mark_price")
-_index_price: Final = optional_decimal("index_price")
-_estimated_settle_price: Final = optional_decimal("estimated_settle_price")
 _funding_rate: Final = decimal("funding_rate")
-_optional_funding_rate: Final = optional_decimal("funding_rate")
 _next_funding_time: Final = optional("next_funding_time", instant)
 _event_time: Final = instant("event_time")
 _origin: Final = integer("origin")
 _timeframe: Final = repeated_text("timeframe")
 _is_closed: Final = boolean("is_closed")
 _revision: Final = integer("revision")
-_ticker_numbers: Final = [decimal(name) for name in TickerRow._fields[2:10]]
 _candle_numbers: Final = [decimal(name) for name in CandleRow._fields[3:8]]
 _candle_optionals: Final = {
     name: optional_decimal(name) for name in ("quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
@@ -159,22 +152,6 @@ def _agg_trade(stored: Stored) -> AggTradeRow:
     )
 
 
-def _write_ticker(row: TickerRow, tail: Element) -> bytes:
-    return document(
-        _id(timed_id(row.symbol, row.time_ms)),
-        _symbol(row.symbol),
-        _timestamp(row.time_ms),
-        *(write(value) for write, value in zip(_ticker_numbers, row[2:10], strict=True)),
-        _trades_count(row.trades_count),
-        tail,
-    )
-
-
-def _ticker(stored: Stored) -> TickerRow:
-    numbers = (number_text(stored[name]) for name in TickerRow._fields[2:10])
-    return TickerRow._make((stored["symbol"], instant_ms(stored["timestamp"]), *numbers, int(stored["trades_count"])))
-
-
 def _write_depth(row: DepthRow, tail: Element) -> bytes:
     return document(
         _id(f"{row.symbol}_{row.last_update_id}"),
@@ -204,32 +181,6 @@ def _depth(stored: Stored) -> DepthRow:
 def _levels_text(levels: list[Stored]) -> str:
     texts = (f'["{number_text(level["price"])}","{number_text(level["quantity"])}"]' for level in levels)
     return f"[{','.join(texts)}]"
-
-
-def _write_mark_price(row: MarkPriceRow, tail: Element) -> bytes:
-    return document(
-        _id(timed_id(row.symbol, row.time_ms)),
-        _symbol(row.symbol),
-        _timestamp(row.time_ms),
-        _mark_price(row.mark_price),
-        _index_price(row.index_price),
-        _estimated_settle_price(row.estimated_settle_price),
-        _optional_funding_rate(row.funding_rate),
-        _next_funding_time(row.next_funding_time_ms),
-        tail,
-    )
-
-
-def _mark_price_row(stored: Stored) -> MarkPriceRow:
-    return MarkPriceRow(
-        stored["symbol"],
-        instant_ms(stored["timestamp"]),
-        number_text(stored["mark_price"]),
-        optional_number_text(stored["index_price"]),
-        optional_number_text(stored["estimated_settle_price"]),
-        optional_number_text(stored["funding_rate"]),
-        optional_instant_ms(stored["next_funding_time"]),
-    )
 
 
 def _write_funding(row: FundingRow, tail: Element) -> bytes:
@@ -325,12 +276,60 @@ def _optional_count(count: Any) -> int | None:
     return None if count is None else int(count)
 
 
-SHAPES: Final[dict[Family, Shape]] = {
+def _shape(spec: FamilySpec) -> Shape:
+    """Return the shape that follows from the type of a family's rows: each field under its own name, times as dates.
+
+    A text is stored as a number where that gives it back, digit for digit.
+    """
+    hints = spec.row.__annotations__
+    fields = [_field(name, hint) for name, hint in hints.items()]
+    identity = spec.row._fields.index(spec.identity)
+    width = len(spec.scope)
+
+    def write(row: tuple[Any, ...], tail: Element) -> bytes:
+        elements = (field.write(value) for field, value in zip(fields, row, strict=True))
+        return document(_id(f"{'_'.join(row[:width])}_{row[identity]}"), *elements, tail)
+
+    def read(stored: Stored) -> MarketRow:
+        return spec.row._make(field.read(stored.get(field.name)) for field in fields)
+
+    return Shape(write, read)
+
+
+class _Field(NamedTuple):
+    name: str
+    write: Callable[[Any], Element]
+    read: Callable[[Any], Any]
+
+
+def _field(name: str, hint: Any) -> _Field:
+    optional_hint = NoneType in get_args(hint)
+    kind = get_args(hint)[0] if optional_hint else hint
+    if name.endswith("_ms"):
+        stored_as = "timestamp" if name == "time_ms" else name.removesuffix("_ms")
+        return _Field(stored_as, _writer(stored_as, instant, optional_hint), optional_instant_ms)
+    if kind is bool:
+        false, true = boolean(name)
+        return _Field(name, lambda value: true if value else false, bool)
+    if kind is str:
+        plain = repeated_text if name in _SCOPES else decimal
+        return _Field(name, optional_decimal(name) if optional_hint else plain(name), optional_number_text)
+    return _Field(name, _writer(name, integer, optional_hint), _optional_count if kind is int else kind)
+
+
+def _writer(name: str, write: Callable[[str], Callable[[int], Element]], is_optional: bool) -> Callable[[Any], Element]:
+    return optional(name, write) if is_optional else write(name)
+
+
+_SCOPES: Final = frozenset(field for spec in FAMILIES.values() for field in spec.scope)
+# Those that say more than their rows, and those that earlier writers left fields out of.
+_OWN_SHAPES: Final[dict[Family, Shape]] = {
     Family.TRADES: Shape(_write_trade, _trade),
     Family.AGG_TRADES: Shape(_write_agg_trade, _agg_trade),
-    Family.TICKERS: Shape(_write_ticker, _ticker),
     Family.DEPTH: Shape(_write_depth, _depth),
-    Family.MARK_PRICES: Shape(_write_mark_price, _mark_price_row),
     Family.FUNDING_RATES: Shape(_write_funding, _funding),
     Family.CANDLES: Shape(_write_candle, _candle),
+}
+SHAPES: Final[dict[Family, Shape]] = {
+    family: _OWN_SHAPES.get(family) or _shape(spec) for family, spec in FAMILIES.items()
 }
