@@ -10,11 +10,10 @@ from typing import TypeVar
 import pymongo
 
 from common.clock import SystemClock
-from common.storage.mongodb.analytics import MongoAnalyticsStore
+from common.storage.mongodb.base import MongoStore
 from common.storage.mongodb.connection import Connection, ConnectionOptions
-from common.storage.mongodb.market import MongoMarketStore
 
-S = TypeVar("S", MongoMarketStore, MongoAnalyticsStore)
+S = TypeVar("S", bound=MongoStore)
 
 
 def options(url: str, database: str, *, timeout_ms: int = 20_000) -> ConnectionOptions:
