@@ -162,7 +162,7 @@ def _data(fields: Mapping[str, msgspec.Raw]) -> bytes:
 
 
 def _text(raw: msgspec.Raw) -> str | None:
-    """Return an attribute in its canonical text; nothing for null."""
+    """Return an attribute in its canonical text; None for null."""
     value = msgspec.json.decode(raw, type=str | bool | int | None)
     if isinstance(value, bool):
         return "true" if value else "false"

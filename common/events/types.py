@@ -4,15 +4,13 @@ from typing import Final
 
 from common.models.families import BY_KIND
 
-PREFIX: Final = "io.petrosa."
-
 # The kinds of market data, by the name that stands in the event type. One batch event holds one kind.
 MARKET_KINDS: Final = tuple(BY_KIND)
 
 
 def market(kind: str) -> str:
     """Return the type of a batch of raw market messages of one kind."""
-    return f"{PREFIX}market.{kind}.v1"
+    return f"io.petrosa.market.{kind}.v1"
 
 
 MARKET_REJECTED: Final = market("rejected")

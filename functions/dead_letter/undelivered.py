@@ -29,7 +29,7 @@ class Failure:
     """Why an event was given up.
 
     Attributes:
-        code: status of the last answer; nothing when there was no answer.
+        code: status of the last answer; None when there was no answer.
         destination: address of the function, as far as it is known.
         field: the field at fault, when the function named one.
         text: what the function answered.

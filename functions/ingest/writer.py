@@ -32,6 +32,7 @@ FAILED = Counter("data_manager_messages_failed_total", "Messages set aside", ["e
 STORED = Counter("petrosa_rows_stored_total", "Rows by what writing them did", ["family", "result"])
 UNHANDLED = Counter("petrosa_messages_unhandled_total", "Sound messages of a kind that is not stored", ["event_type"])
 
+_KINDS: Final = {types.market(kind): kind for kind in READERS}
 _DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -60,9 +61,9 @@ def kind_of(event: Event) -> str:
     Raises:
         InvalidEvent: the type is none that ingest subscribes to.
     """
-    kind = event.type.removeprefix(types.PREFIX + "market.").removesuffix(".v1")
-    if kind not in READERS or types.market(kind) != event.type:
-        raise InvalidEvent("type", "one of " + ", ".join(map(types.market, READERS)), event.type)
+    kind = _KINDS.get(event.type)
+    if kind is None:
+        raise InvalidEvent("type", "one of " + ", ".join(_KINDS), event.type)
     return kind
 
 

@@ -28,7 +28,7 @@ class Cycle:
     Attributes:
         as_of_ms: the instant that its results are about.
         cause: what made it due; begins the ids of its events, which are the same whenever it is planned again.
-        after_ms: the cycle before; nothing before the first one, and for one by hand.
+        after_ms: the cycle before; None before the first one, and for one by hand.
     """
 
     as_of_ms: int
@@ -72,7 +72,7 @@ def _analytics(settings: Settings, cycle: Cycle) -> Iterator[Event]:
 
 
 def _instant(metric: Metric, timeframe: Timeframe | None, cycle: Cycle) -> int | None:
-    """Return what a document of this cycle is about; nothing when there has to be none.
+    """Return what a document of this cycle is about; None when there has to be none.
 
     A metric of whole candles is about the last close, and is asked for in the first cycle by which the candle has had
     time to arrive. A candle that comes later still goes into the document of the next close.

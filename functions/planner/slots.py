@@ -23,7 +23,7 @@ def due_slots(watermark_ms: int | None, now_ms: int, interval_ms: int, *, limit:
     """Return the slots after the watermark, up to and including the running one.
 
     Args:
-        watermark_ms: newest slot that was planned; nothing before the first, when only the running slot is due.
+        watermark_ms: newest slot that was planned; None before the first, when only the running slot is due.
         now_ms: the present.
         interval_ms: length of a slot.
         limit: at most this many, the newest.

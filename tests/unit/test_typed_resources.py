@@ -41,7 +41,7 @@ def test_wrong_resources_fail_the_type_check(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=240,
     )
     refused = [number for number, line in enumerate(PROGRAM.splitlines(), 1) if line.endswith("# refused")]
     found = [line.removeprefix(f"{file}:") for line in run.stdout.splitlines() if ": error:" in line]
