@@ -72,7 +72,7 @@ class _Group(Generic[R]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         scope, receive, send = opened(scope, receive, send)
-        method, answer = scope["method"], _Answer(send)
+        method, answer = scope["method"], _Sending(send)
         if method == "HEAD":
             scope, answer = {**scope, "method": "GET"}, _Head(send)
         try:
@@ -111,7 +111,7 @@ def _metrics_of(method: str, endpoint: str, status: int) -> tuple[Counter, Histo
     return REQUESTS.labels(method, endpoint, status), REQUEST_SECONDS.labels(method, endpoint)
 
 
-class _Answer:
+class _Sending:
     """The sending side of one request: remembers whether an answer has begun, and with which status."""
 
     def __init__(self, send: Send) -> None:
@@ -129,7 +129,7 @@ class _Answer:
             await response(scope, receive, self)
 
 
-class _Head(_Answer):
+class _Head(_Sending):
     """The same for a HEAD request, whose answer ends with its headers."""
 
     def __init__(self, send: Send) -> None:

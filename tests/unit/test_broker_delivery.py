@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.local.broker.delivery import Answer, RetryTable, dead_letter, judged
+from infra.local.broker.delivery import RetryTable, Returned, dead_letter, judged
 from infra.local.broker.message import Message
 from infra.local.manifests.model import Delivery
 
@@ -23,8 +23,8 @@ def test_a_wait_of_many_retries_is_still_a_number() -> None:
 
 
 def test_a_dead_letter_that_fails_again_tells_only_its_last_failure() -> None:
-    first = dead_letter(EVENT, Answer(422, b"first"), "http://ingest")
-    second = dead_letter(first, Answer(502), "http://other")
+    first = dead_letter(EVENT, Returned(422, b"first"), "http://ingest")
+    second = dead_letter(first, Returned(502), "http://other")
     assert second.value(b"ce-knativeerrordest") == b"http://other"
     assert second.value(b"ce-knativeerrordata") is None
     assert len(second.headers) == 6

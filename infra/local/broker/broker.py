@@ -19,7 +19,7 @@ from typing import Final
 from common.clock import Clock
 from common.errors import SenderError, TemporaryError
 from infra.local.broker import metrics
-from infra.local.broker.delivery import Answer, RetryTable, dead_letter
+from infra.local.broker.delivery import RetryTable, Returned, dead_letter
 from infra.local.broker.message import TTL_HEADER, Message, admitted
 from infra.local.broker.poster import Poster
 from infra.local.broker.routes import Route
@@ -218,7 +218,7 @@ class Broker:
         if delivery.stored is not None:
             self._store.forget(delivery.stored)
 
-    async def _attempts(self, delivery: _Delivery) -> Answer:
+    async def _attempts(self, delivery: _Delivery) -> Returned:
         """Send an event until it is taken, refused for good, or out of retries; returns the last answer."""
         route = delivery.route
         delivered = delivery.message.without_header(TTL_HEADER)
@@ -241,7 +241,7 @@ class Broker:
             with contextlib.suppress(TemporaryError, SenderError):  # tried again after the next attempt
                 delivery.stored = await self._store.renewed(delivery.stored)
 
-    async def _send(self, route: Route, url: str, message: Message) -> Answer:
+    async def _send(self, route: Route, url: str, message: Message) -> Returned:
         async with route.places:
             if self._is_stopping:
                 raise asyncio.CancelledError
@@ -256,7 +256,7 @@ class Broker:
         metrics.observe(route.name, answer.status, time.perf_counter() - started)
         return answer
 
-    async def _give_up(self, delivery: _Delivery, answer: Answer, destination: str) -> None:
+    async def _give_up(self, delivery: _Delivery, answer: Returned, destination: str) -> None:
         """Hand a failed event to the dead-letter sink, for as long as that takes; without a sink it is dropped."""
         route, message = delivery.route, delivery.message
         kind, identity = message.attributes.get("type"), message.attributes.get("id")
@@ -279,7 +279,7 @@ class Broker:
             log.error("the dead-letter sink failed", extra={"trigger": route.name, "status": taken.status})
             await self._pause(delivery, min(wait_s, _LONGEST_DEAD_LETTER_WAIT_S))
 
-    async def _reenter(self, reply: Message, cause: Message) -> Answer:
+    async def _reenter(self, reply: Message, cause: Message) -> Returned:
         """Take a reply as an event of its own; it waits while the store is away.
 
         It is taken however much waits already: were it refused, Triggers that answer each other could block forever.
@@ -291,8 +291,8 @@ class Broker:
                 message = admitted(bounded, self._clock.now_ms())
                 await self._keep_and_deliver(message, self._wanted_by(bounded), fill=1.0)
             except SenderError as error:
-                return Answer(error.status, str(error).encode())
+                return Returned(error.status, str(error).encode())
             except TemporaryError:
                 await asyncio.sleep(_RETRY_S)
             else:
-                return Answer(202)
+                return Returned(202)

@@ -24,7 +24,7 @@ _ERROR_DATA_CHARACTERS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Returned:
     """What came back for an event.
 
     Attributes:
@@ -48,7 +48,7 @@ class Answer:
         return self.status == NO_ANSWER or is_retried(self.status)
 
 
-def judged(status: int, headers: Headers, body: bytes) -> Answer:
+def judged(status: int, headers: Headers, body: bytes) -> Returned:
     """Return what a response means.
 
     Args:
@@ -57,18 +57,18 @@ def judged(status: int, headers: Headers, body: bytes) -> Answer:
         body: its body.
     """
     if not is_success(status):
-        return Answer(status, body)
+        return Returned(status, body)
     if not is_event(headers):
-        return Answer(HTTPStatus.BAD_GATEWAY if body else status)
+        return Returned(HTTPStatus.BAD_GATEWAY if body else status)
     try:
-        return Answer(status, reply=read_message(headers, body))
+        return Returned(status, reply=read_message(headers, body))
     except MalformedEvent:
-        return Answer(HTTPStatus.BAD_GATEWAY)
+        return Returned(HTTPStatus.BAD_GATEWAY)
 
 
-def no_answer(reason: str) -> Answer:
+def no_answer(reason: str) -> Returned:
     """Return what it means that no response came."""
-    return Answer(NO_ANSWER, f"dispatch error: {reason}".encode())
+    return Returned(NO_ANSWER, f"dispatch error: {reason}".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class RetryTable:
         return self.delivery.delay_s * factor
 
 
-def dead_letter(message: Message, answer: Answer, destination: str) -> Message:
+def dead_letter(message: Message, answer: Returned, destination: str) -> Message:
     """Return an event as its dead-letter sink gets it: as it was, and why it was given up.
 
     Args:

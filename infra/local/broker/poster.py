@@ -6,7 +6,7 @@ from typing import Final
 
 import httpcore
 
-from infra.local.broker.delivery import Answer, judged, no_answer
+from infra.local.broker.delivery import Returned, judged, no_answer
 from infra.local.broker.message import Message
 
 # The platform's own bound on a request without a timeout of its own.
@@ -24,7 +24,7 @@ class Poster:
         # One pool for each address: a pool looks at all its idle connections whenever it is asked for one.
         self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
 
-    async def send(self, url: str, message: Message, *, timeout_s: float | None) -> Answer:
+    async def send(self, url: str, message: Message, *, timeout_s: float | None) -> Returned:
         """Send an event once; a fault of the network is an answer as well.
 
         Args:
