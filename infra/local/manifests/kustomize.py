@@ -16,6 +16,7 @@ import yaml
 from common.errors import ConfigurationError
 
 FILE: Final = "kustomization.yaml"
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is six times as fast
 _VERSIONS: Final = {
     "Kustomization": "kustomize.config.k8s.io/v1beta1",
     "Component": "kustomize.config.k8s.io/v1alpha1",
@@ -72,7 +73,7 @@ def documents(file: Path) -> list[dict[str, Any]]:
         ConfigurationError: it cannot be read, or holds something else.
     """
     try:
-        found = [each for each in yaml.safe_load_all(file.read_text()) if each is not None]
+        found = [each for each in yaml.load_all(file.read_text(), Loader=_LOADER) if each is not None]
     except OSError as error:
         raise ConfigurationError(f"{file}: the manifest cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -137,7 +138,7 @@ def _read(file: Path, kind: str) -> _Kustomization:
 def _patch(file: Path, patch: _Patch, found: list[Resource]) -> None:
     targets = [each for each in found if each.body.get("kind") == patch.target.kind]
     try:
-        operations = msgspec.convert(yaml.safe_load(patch.patch), list[_Operation])
+        operations = msgspec.convert(yaml.load(patch.patch, Loader=_LOADER), list[_Operation])  # noqa: S506 - a safe one
         for each in targets:
             for operation in operations:
                 _apply(operation, each.body)

@@ -169,7 +169,7 @@ class _Parts:
         configuration = nats_server.write_configuration(self.folder.nats, port)
 
         async def ready() -> bool:
-            return await nats_server.greets(LOOPBACK, port)
+            return await nats_server.greets(LOOPBACK, port, _LIVENESS.timeout_s)
 
         return PartSpec(
             name=NATS,

@@ -57,10 +57,10 @@ def write_configuration(folder: Path, port: int) -> Path:
     return file
 
 
-async def greets(host: str, port: int) -> bool:
+async def greets(host: str, port: int, timeout_s: float = 1.0) -> bool:
     """Tell whether a NATS server answers there: it speaks first, with ``INFO``."""
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 return (await reader.read(4)) == b"INFO"
