@@ -114,17 +114,7 @@ class Settings(BaseSettings):
         Timeframe.D1,
     )
     analytics_timeframes: Annotated[tuple[Timeframe, ...], NoDecode] = (Timeframe.H1, Timeframe.D1)
-    analytics_metrics: Annotated[tuple[str, ...], NoDecode] = (
-        "volatility",
-        "volume",
-        "spread",
-        "trend",
-        "deviation",
-        "seasonality",
-        "correlation",
-        "regime",
-        "regime_model",
-    )
+    analytics_metrics: Annotated[tuple[str, ...], NoDecode] = ()  # nothing named means all
 
     # Schedules and features
     enable_auditor: bool = True

@@ -61,7 +61,7 @@ def _audits(settings: Settings, cycle: Cycle) -> Iterator[Event]:
 
 
 def _analytics(settings: Settings, cycle: Cycle) -> Iterator[Event]:
-    for name in settings.analytics_metrics:
+    for name in settings.analytics_metrics or METRICS:
         for subject in subjects(METRICS[name], settings.supported_pairs, settings.analytics_timeframes):
             as_of_ms = _instant(METRICS[name], subject.timeframe, cycle)
             if as_of_ms is not None:

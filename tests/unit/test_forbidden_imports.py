@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from common.analytics.metrics import METRICS
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
     "fastapi",
@@ -29,15 +31,9 @@ HEAVY = {
 }
 # What each function computes with; everything else loads where it is used, or not at all.
 NEEDED = {
-    "regime_model": {"numpy"},
-    "regime": {"numpy"},
-    "correlation": {"numpy"},
+    **{name: {"numpy"} for name in METRICS},
     "deviation": {"numpy", "scipy"},
     "seasonality": {"numpy", "scipy"},
-    "spread": {"numpy"},
-    "trend": {"numpy"},
-    "volatility": {"numpy"},
-    "volume": {"numpy"},
 }
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
 PROGRAM = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"

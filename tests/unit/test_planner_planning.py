@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.analytics.metrics import METRICS
 from common.clock import FixedClock
 from common.errors import ConfigurationError, InvalidEvent, SinkUnavailable, StoreUnavailable
 from common.events import Event, types
@@ -117,6 +118,12 @@ def test_analytics_asks_each_calculator_for_each_pair_and_timeframe() -> None:
     assert event.id == f"analytics/{to_iso(NOON)}/volume/ETHUSDT/1d"
     assert (event.type, event.subject, event.time_ms) == (AnalyticsRequested.TYPE, "ETHUSDT", NOON)
     assert event.extensions == {"metric": "volume", "timeframe": "1d"}
+
+
+def test_every_metric_is_asked_for_when_none_is_named() -> None:
+    system = System(Settings())
+    system.tick(ping())
+    assert {AnalyticsRequested.of(event).metric for event in system.sink.events} == set(METRICS)
 
 
 def test_metrics_of_books_and_of_the_whole_market_are_asked_for_once() -> None:
