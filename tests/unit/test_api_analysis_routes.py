@@ -10,9 +10,6 @@ from starlette.types import ASGIApp
 from common.analytics.calculators.deviation import DEVIATION
 from common.analytics.calculators.seasonality import SEASONALITY
 from common.analytics.calculators.spread import SPREAD
-from common.analytics.calculators.trend import TREND
-from common.analytics.calculators.volatility import VOLATILITY
-from common.analytics.calculators.volume import VOLUME
 from common.analytics.declaration import Metric, Scope, Served
 from common.analytics.metrics import METRICS
 from common.storage.ports import AnalyticsDocument
