@@ -1,4 +1,4 @@
-"""How old an answer is: the header that every route of the group carries (DESIGN §7.34)."""
+"""How old an answer is: the header that every route of the group carries."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""The routes under ``/analysis`` (spec/data-api.md §3), made of the declarations of the metrics."""
+"""The routes under ``/analysis``, made of the declarations of the metrics."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar

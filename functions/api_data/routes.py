@@ -1,4 +1,4 @@
-"""The routes under ``/data`` (spec/data-api.md §2)."""
+"""The routes under ``/data``."""
 
 from common.host.api import Api, Route
 from functions.api_data.models import (

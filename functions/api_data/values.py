@@ -1,6 +1,6 @@
 """What a row becomes in an answer, family by family.
 
-A value is a plain dictionary with the keys of spec/data-api.md §2; decimal strings pass through untouched.
+A value is a plain dictionary; decimal strings pass through untouched.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The routes ``/`` and ``/health…`` (spec/data-api.md §1)."""
+"""The routes ``/`` and ``/health…``."""
 
 from common.host.api import Api, Route
 from common.host.parameters import Query

@@ -3,8 +3,9 @@
 import asyncio
 import csv
 import gzip
+import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -46,18 +47,26 @@ from tests.support.store_rows import put
 ROOT = Path(__file__).resolve().parents[2]
 NOW = "2025-10-20T12:36:00Z"
 NOW_MS = parse_instant(NOW)
-GROUPS = {
-    "api_health": ["/health/summary", "/health?pair=BTCUSDT", "/health/dead-letters"],
-    "api_data": [
-        "/data/candles?pair=BTCUSDT&period=1h",
-        "/data/trades?pair=BTCUSDT",
-        "/data/trades?pair=BTCUSDT&aggregated=true",
-        "/data/depth?pair=BTCUSDT",
-        "/data/funding?pair=BTCUSDT",
-        "/data/tickers?pair=BTCUSDT",
-        "/data/mark-prices?pair=BTCUSDT",
-    ],
-    "api_analysis": ["/analysis/volatility?pair=BTCUSDT&period=1h", "/analysis/volume?pair=BTCUSDT&period=1h"],
+# What is asked, where in the answer, and what stands there.
+SERVED: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "api_health": {
+        "/health/summary": ("data", {"total_datasets": 30 + 6 * 5, "healthy_datasets": 1, "unhealthy_datasets": 59}),
+        "/health?pair=BTCUSDT": ("health", {"completeness": 99.2, "quality_score": 98.6, "gaps": 1}),
+        "/health/dead-letters": ("values.0", {"reason": "not_json", "excerpt": "{", "origin": "bridge"}),
+    },
+    "api_data": {
+        "/data/candles?pair=BTCUSDT&period=1h": ("values.0", {"close": "64119.40", "is_closed": False}),
+        "/data/trades?pair=BTCUSDT": ("values.0", {"trade_id": 5412887013, "price": "64120.50", "side": "sell"}),
+        "/data/trades?pair=BTCUSDT&aggregated=true": ("values.0", {"agg_trade_id": 9, "quantity": "0.0120"}),
+        "/data/depth?pair=BTCUSDT": ("data.asks.0", {"price": "64118.90", "quantity": "1.7620"}),
+        "/data/funding?pair=BTCUSDT": ("values.0", {"funding_rate": "0.00006891", "mark_price": "64240.11"}),
+        "/data/tickers?pair=BTCUSDT": ("values.0", {"quote_volume": "0.0", "price_change_percent": "-1.000"}),
+        "/data/mark-prices?pair=BTCUSDT": ("values.0", {"mark_price": "64240.11000000", "index_price": None}),
+    },
+    "api_analysis": {
+        "/analysis/volatility?pair=BTCUSDT&period=1h": ("values.0", {"rolling_stddev": "0.00512"}),
+        "/analysis/volume?pair=BTCUSDT&period=1h": ("values.0", {"total_volume": "0.00512"}),
+    },
 }
 
 
@@ -144,36 +153,33 @@ async def fill(settings: Settings) -> None:
     await metadata.close()
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_what_is_stored_is_served(settings: Settings, name: str) -> None:
-    async def run() -> None:
-        await fill(settings)
-        async with group(name, settings) as client:
-            for url in GROUPS[name]:
-                answer = await client.get(url)
-                assert answer.status_code == 200, (url, answer.text)
-                body = answer.json()
-                assert len(body["values"]) == 1 if "values" in body else body.get("data") or body["health"], url
-
-    asyncio.run(run())
+def part(body: Any, path: str) -> Any:
+    for name in path.split("."):
+        body = body[int(name)] if name.isdigit() else body[name]
+    return body
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_a_store_that_is_away_is_503_on_every_route_until_it_is_back(settings: Settings, name: str) -> None:
-    away = settings.petrosa_data_dir.with_name("away")
-
-    async def statuses(client: httpx.AsyncClient) -> list[tuple[int, bool]]:
-        answers = [await client.get(url) for url in GROUPS[name]]
-        return [(answer.status_code, "retry-after" in answer.headers) for answer in answers]
+@pytest.mark.parametrize("name", SERVED)
+def test_what_is_stored_is_served_and_a_store_that_is_away_is_503_until_it_is_back(
+    settings: Settings, name: str
+) -> None:
+    async def check_served(client: httpx.AsyncClient) -> None:
+        for url, (path, expected) in SERVED[name].items():
+            answer = await client.get(url)
+            assert answer.status_code == 200, (url, answer.text)
+            shown = part(answer.json(), path)
+            assert {key: shown[key] for key in expected} == expected, url
 
     async def run() -> None:
         await fill(settings)
+        away = settings.petrosa_data_dir.with_name("away")
         async with group(name, settings) as client:
-            assert set(await statuses(client)) == {(200, False)}
+            await check_served(client)
             settings.petrosa_data_dir.rename(away)
-            assert set(await statuses(client)) == {(503, True)}
+            answers = [await client.get(url) for url in SERVED[name]]
+            assert {(answer.status_code, "retry-after" in answer.headers) for answer in answers} == {(503, True)}
             away.rename(settings.petrosa_data_dir)
-            assert set(await statuses(client)) == {(200, False)}
+            await check_served(client)
 
     asyncio.run(run())
 
@@ -246,6 +252,34 @@ def test_recorded_candles_come_back_digit_for_digit(settings: Settings, recorded
     assert [value["trades_count"] for value in served] == [int(row["count"]) for row in published]
 
 
+def test_recorded_funding_rates_come_back_whole_and_not_from_the_future(
+    settings: Settings, recorded_data: Path
+) -> None:
+    path = recorded_data / "funding" / "um_fundingRate_BTCUSDT_2026-01_2026-07.ndjson.gz"
+    with gzip.open(path, "rt") as text:
+        published = [json.loads(line) for line in text]
+    times = [round(row["fundingTime"] / 1000) * 1000 for row in published]
+    rows = [
+        FundingRow("BTCUSDT", at, row["fundingRate"], row["markPrice"], None, at, Origin.REST)
+        for at, row in zip(times, published, strict=True)
+    ]
+    past = len(times) - 3  # the clock stands an hour after it
+    today = settings.model_copy(update={"petrosa_clock": to_iso(times[past - 1] + HOUR_MS)})
+
+    async def run(lost: int) -> Any:
+        async with market(today) as store, group("api_data", today) as client:
+            await put(store, Family.FUNDING_RATES, [row for number, row in enumerate(rows) if number % 50 or not lost])
+            return (await client.get("/data/funding?pair=BTCUSDT&limit=1000")).json()
+
+    body = asyncio.run(run(lost=1))
+    assert body["metadata"]["last_updated"] == to_iso(times[past - 1])
+    assert body["metadata"]["data_completeness"] == round(100 * len(body["values"]) / (past - 1), 2)
+    whole = asyncio.run(run(lost=0))
+    assert [value["timestamp"] for value in whole["values"]] == [to_iso(at) for at in times[:past]]
+    assert [value["funding_rate"] for value in whole["values"]] == [row["fundingRate"] for row in published[:past]]
+    assert whole["metadata"]["data_completeness"] == 100
+
+
 @asynccontextmanager
 async def bridge(status: int) -> AsyncIterator[str]:
     """A bridge that answers every question with a status."""
@@ -261,54 +295,31 @@ async def bridge(status: int) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def readiness(settings: Settings, harm: Callable[[Path], object], *, bridge_status: int = 200) -> tuple[int, Any]:
-    """Ask whether the system is ready after something was done to its state folder."""
-
-    async def run() -> tuple[int, Any]:
+@pytest.mark.parametrize(
+    ("bridge_status", "settings_of", "expected"),
+    [
+        (200, {}, (200, True, "healthy")),
+        (200, {"analytics_interval": 1, "audit_interval": 1}, (200, True, "degraded")),
+        (503, {}, (503, False, "unhealthy")),
+    ],
+)
+def test_readiness_asks_the_stores_and_the_bridge(
+    settings: Settings, bridge_status: int, settings_of: dict[str, int], expected: tuple[int, bool, str]
+) -> None:
+    async def run() -> tuple[httpx.Response, httpx.Response]:
         await fill(settings)
         async with bridge(bridge_status) as url:
-            asked = settings.model_copy(update={"bridge_health_url": url})
+            asked = settings.model_copy(update={"bridge_health_url": url, **settings_of})
             async with group("api_health", asked) as client:
-                assert (await client.get("/health/summary")).status_code == 200  # every store is open by now
-                harm(settings.petrosa_data_dir)
-                answer = await client.get("/health/readiness")
-                return answer.status_code, answer.json()
+                present = await client.get("/health/readiness")
+                settings.petrosa_data_dir.rename(settings.petrosa_data_dir.with_name("away"))
+                assert (await client.get("/health/liveness")).status_code == 200
+                return present, await client.get("/health/readiness")
 
-    return asyncio.run(run())
-
-
-def test_a_system_that_works_is_ready(settings: Settings) -> None:
-    status, body = readiness(settings, lambda folder: None)
-    assert (status, body["ready"]) == (200, True)
-    assert body["components"] == {
-        "nats": "healthy",
-        "mysql": "not_configured",
-        "mongodb": "not_configured",
-        "market_store": "healthy",
-        "metadata_store": "healthy",
-        "auditor": "healthy",
-        "analytics": "healthy",
-    }
-
-
-def test_a_bridge_that_is_not_ready_shows(settings: Settings) -> None:
-    status, body = readiness(settings, lambda folder: None, bridge_status=503)
-    assert (status, body["components"]["nats"]) == (503, "unhealthy")
-
-
-def test_stores_that_are_gone_show_and_liveness_goes_on(settings: Settings) -> None:
-    status, body = readiness(settings, lambda folder: folder.rename(folder.with_name("away")))
-    assert (status, body["ready"]) == (503, False)
-    states = body["components"]
+    present, away = asyncio.run(run())
+    assert (present.status_code, present.json()["ready"], present.json()["status"]) == expected
+    assert present.json()["components"]["nats"] == ("healthy" if bridge_status == 200 else "unhealthy")
+    assert (away.status_code, away.json()["status"]) == (503, "unhealthy")
+    states = away.json()["components"]
     assert (states["market_store"], states["metadata_store"]) == ("unhealthy", "unhealthy")
     assert (states["auditor"], states["analytics"]) == ("unknown", "unknown")
-
-
-def test_liveness_needs_no_store(settings: Settings) -> None:
-    async def run() -> None:
-        async with group("api_health", settings) as client:
-            settings.petrosa_data_dir.rename(settings.petrosa_data_dir.with_name("away"))
-            assert (await client.get("/health/liveness")).status_code == 200
-            assert (await client.get("/")).json()["status"] == "operational"
-
-    asyncio.run(run())

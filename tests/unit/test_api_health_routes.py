@@ -454,6 +454,14 @@ def test_dead_letters_come_newest_first_in_pages(system: System) -> None:
     assert last["parameters"] == {"kind": None, "reason": None, "limit": 3, "offset": 3}
 
 
+def test_programs_that_know_the_original_find_dead_letters_as_data_too(system: System) -> None:
+    system.set(petrosa_compat="petrosa-clients")
+    system.store(letters=[letter(1)])
+    body = json_of(system, "/health/dead-letters")
+    assert body["data"] == body["values"]
+    assert len(body["values"]) == 1
+
+
 def test_dead_letters_are_filtered_by_kind_and_reason(system: System) -> None:
     letters = [
         letter(0),
