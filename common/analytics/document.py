@@ -1,4 +1,4 @@
-"""The form of a computed document: its body, its metadata, and how numbers are written (spec/analytics.md §9, §12).
+"""The form of a computed document: its body, its metadata, and how numbers are written.
 
 Numbers become decimal strings that read back as the very same double: no exponent, no rounding. What is missing, not
 a number or infinite is null; a zero is ``"0"``.

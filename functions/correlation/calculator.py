@@ -1,4 +1,4 @@
-"""The correlation documents (spec/analytics.md §7, §9, §12): one of each pair, and one of the market.
+"""The correlation documents (infra/docs/fields.md): one of each pair, and one of the market.
 
 Everything is computed on log returns, each two pairs over the bars that both have: a pair with gaps shortens nobody
 else's sample, one with a constant price has null where it takes part. The benchmark is BTCUSDT, or the first pair

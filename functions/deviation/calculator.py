@@ -1,4 +1,4 @@
-"""The deviation document (spec/analytics.md §5, §9), from closed candles.
+"""The deviation document (infra/docs/fields.md), from closed candles.
 
 Bands and ranges are those of the last closes, moments and tests those of all log returns of the window: prices would
 show their trend alone. Nothing reaches across a missing candle. What cannot be computed is NaN, which the document

@@ -1,4 +1,4 @@
-"""The regime document (spec/analytics.md §8, §9, §12), from closed candles alone.
+"""The regime document (infra/docs/fields.md), from closed candles alone.
 
 Volatility, volume and trend are measured with the indicators that their own documents are made of, on the same
 candles, so that one instant holds for all of them. ``regime`` is the rule table on the last bar; ``stable_regime`` is
@@ -39,7 +39,7 @@ class Walk:
 
     @property
     def last(self) -> Measures | None:
-        """The measures of the last bar, or nothing without volatility or volume; without a trend there is none."""
+        """The measures of the last bar, None without volatility or volume; a change that is missing is none."""
         volatility, ratio, change = (
             float(one[-1]) for one in (self.volatility, self.volume_ratio, self.change_percent)
         )

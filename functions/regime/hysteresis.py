@@ -20,7 +20,7 @@ def stable_level(scale: Scale, values: Iterable[float]) -> int | None:
         values: oldest first; at one that is not a number the level stays.
 
     Returns:
-        Number of the level, or nothing without any number. The walk starts at the plain level of the first one.
+        Number of the level, None without any number. The walk starts at the plain level of the first one.
     """
     level: int | None = None
     bars = 0

@@ -1,4 +1,4 @@
-"""The rule table of the regimes (spec/analytics.md §8): levels from thresholds, a regime from levels, how sure."""
+"""The rule table of the regimes: levels from thresholds, a regime from levels, how sure."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""The document of the model's regime (spec/analytics.md §9.1): the most probable state of volatility now.
+"""The document of the model's regime (infra/docs/fields.md): the most probable state of volatility now.
 
 The model is fitted on bars before a date of a fixed grid, once a day, and filters the bars from the beginning of the
 fit to the last one. Both are functions of the past alone: what is said of a bar does not change with later ones.

@@ -90,7 +90,7 @@ def fit(rows: FloatArray2D, states: int, order_by: int) -> HiddenMarkov | None:
         order_by: position of the feature by whose mean the states are ordered, the smallest first.
 
     Returns:
-        The model, a function of the rows alone; nothing with fewer than 100 finite rows or when a feature does not
+        The model, a function of the rows alone; None with fewer than 100 finite rows or when a feature does not
         change.
     """
     valid = rows[np.isfinite(rows).all(axis=1)]

@@ -1,4 +1,4 @@
-"""The seasonality document (spec/analytics.md §6, §9, §10), from closed candles.
+"""The seasonality document (infra/docs/fields.md), from closed candles.
 
 Hours and weekdays are those of a candle's open time in UTC; means of returns are per bar of the timeframe. A slot that
 no candle opened in has no mean. What the candles do not tell is null as a whole: hours from candles of a day, a week of

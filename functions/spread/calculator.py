@@ -1,4 +1,4 @@
-"""The spread document (spec/analytics.md §3, §9), from order books and hourly candles.
+"""The spread document (infra/docs/fields.md), from order books and hourly candles.
 
 What is made of the book is computed in decimals: sums and differences are exact to the digit, quotients have 20
 significant digits. The liquidity ratio, made of candles, is a float. What cannot be computed is null in the document.

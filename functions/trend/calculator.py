@@ -1,4 +1,4 @@
-"""The trend document (spec/analytics.md §4, §9), from closed candles.
+"""The trend document (infra/docs/fields.md), from closed candles.
 
 Averages and momentum are those of the last candle; recursive ones run over all rows of the window. What cannot be
 computed is NaN or None, which the document turns into null.

@@ -1,4 +1,4 @@
-"""The volatility document (spec/analytics.md §1, §9): estimators that differ in what they see of a candle.
+"""The volatility document (infra/docs/fields.md): estimators that differ in what they see of a candle.
 
 Standard deviations of log returns, per bar unless the name says annualised. Nothing reaches across a missing candle.
 What cannot be computed is NaN, which the document turns into null.

@@ -1,4 +1,4 @@
-"""The volume document (spec/analytics.md §2, §9), from closed candles.
+"""The volume document (infra/docs/fields.md), from closed candles.
 
 Sums and ratios are those of the window (24 hours, at least 24 bars); the exponential average and on-balance volume
 run over all rows that were read. What cannot be computed is NaN, which the document turns into null.

@@ -70,7 +70,7 @@ def without(columns: CandleColumns, index: int, count: int = 1) -> CandleColumns
 
 
 def check_series() -> CandleColumns:
-    """The 120 hourly candles that the check vectors of spec/analytics.md §11 were computed from."""
+    """The 120 hourly candles that the check vectors were computed from."""
     index = np.arange(CHECK_ROWS)
     close = 100 + 10 * np.sin(2 * np.pi * index / 24) + 0.05 * index
     open_ = np.concatenate([[100.0], close[:-1]])

@@ -1,6 +1,6 @@
 """Every metric from candles of every timeframe, through store and API: which fields there are, and that none is empty.
 
-The tables of spec/analytics.md §9 are written out here, so that a field that nobody computes any more is missed.
+The tables of fields are written out here, so that a field that nobody computes any more is missed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +28,7 @@ PAIRS = ("BTCUSDT", "ETHUSDT")
 TIMEFRAMES = (Timeframe.M1, Timeframe.M5, Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1)
 BASIS = {field.name for field in BASIS_FIELDS}
 
-# spec/data-api.md §3 and spec/analytics.md §9.1, route by route.
+# Route by route.
 SERVED: Mapping[str, str] = {
     "volatility": """rolling_stddev annualized parkinson garman_klass vov parkinson_annualized garman_klass_annualized
         rogers_satchell yang_zhang ewma_volatility atr atr_percent realized_variance bipower_variation jump_share

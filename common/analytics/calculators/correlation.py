@@ -1,4 +1,4 @@
-"""Correlation of all pairs: one document of each beside the benchmark, one of the market (spec/analytics.md §7, §9)."""
+"""Correlation of all pairs: one document of each beside the benchmark, one of the market."""
 
 from dataclasses import replace
 from typing import Final

@@ -1,4 +1,4 @@
-"""Deviation of one pair and timeframe (spec/analytics.md §5, §9)."""
+"""Deviation of one pair and timeframe."""
 
 from typing import Final
 

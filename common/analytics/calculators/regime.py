@@ -1,4 +1,4 @@
-"""Market regime of one pair and timeframe, by rules (spec/analytics.md §8, §9)."""
+"""Market regime of one pair and timeframe, by rules."""
 
 from enum import StrEnum
 from typing import Final

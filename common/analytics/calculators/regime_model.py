@@ -1,4 +1,4 @@
-"""Market regime of one pair and timeframe, by a hidden Markov model (spec/analytics.md §9.1)."""
+"""Market regime of one pair and timeframe, by a hidden Markov model."""
 
 from typing import Final
 

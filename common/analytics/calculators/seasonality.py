@@ -1,4 +1,4 @@
-"""Seasonality of one pair and timeframe (spec/analytics.md §6, §9, §10)."""
+"""Seasonality of one pair and timeframe."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Spread and liquidity of one pair, from order books (spec/analytics.md §3, §9)."""
+"""Spread and liquidity of one pair, from order books."""
 
 from typing import Final
 

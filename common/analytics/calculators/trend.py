@@ -1,4 +1,4 @@
-"""Trend and momentum of one pair and timeframe (spec/analytics.md §4, §9)."""
+"""Trend and momentum of one pair and timeframe."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Volatility of one pair and timeframe (spec/analytics.md §1, §9)."""
+"""Volatility of one pair and timeframe."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Volume of one pair and timeframe (spec/analytics.md §2, §9)."""
+"""Volume of one pair and timeframe."""
 
 from typing import Final
 
