@@ -8,8 +8,12 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Settings of `make run` come by environment or on the make line (README, "Configuration"); make passes both on.
 FEED ?= simulate
 
+# The tests whose results come out of linear algebra.
+NUMBERS := tests/unit/indicators tests/unit/test_analytics_*.py tests/unit/test_*_calculator.py \
+  tests/unit/test_hidden_markov_judge.py
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-servers bench lint format types replay simulate tick lock clean
+.PHONY: help setup setup-test run test test-numbers test-servers bench lint format types replay simulate tick lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,8 +44,13 @@ test: setup-test ## Run the whole suite, with lint and types before it
 	@$(MAKE) --no-print-directory lint types test-servers
 	@# Unit tests share nothing, so they run side by side; what runs whole systems and servers has the machine to itself.
 	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS) || test $$? -eq 5
+	@$(MAKE) --no-print-directory test-numbers
 	$(BIN)/python -m pytest tests/contract tests/integration tests/e2e --cov --cov-append --cov-report=term \
 	  $(PYTEST_ARGS) || test $$? -eq 5
+
+test-numbers: setup-test ## Run the tests of numbers on another kernel of linear algebra than this machine's own
+	OPENBLAS_CORETYPE=$$($(BIN)/python -m tests.support.kernels) \
+	  $(BIN)/python -m pytest $(NUMBERS) -n 2 --dist loadfile -p no:cacheprovider
 
 test-servers: setup-test ## Make ready the database servers of the tests (PETROSA_TEST_SERVERS=required: or fail)
 	@$(BIN)/python -m tests.support.servers.prepare

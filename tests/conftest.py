@@ -10,7 +10,7 @@ import pytest
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
-pytest_plugins = ["tests.support.servers.fixtures"]
+pytest_plugins = ["tests.support.kernels", "tests.support.servers.fixtures"]
 
 _DEFAULT = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

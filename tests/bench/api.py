@@ -41,7 +41,7 @@ def _living_system() -> Iterator[System]:
     """Run the system on the simulated market: reads are measured while rows keep arriving."""
     with tempfile.TemporaryDirectory() as folder, running_system(Path(folder) / "state", feed="simulate") as system:
         paths = [path.format(pair=pair) for pair in PAIRS for path in (CANDLES, *ANALYSIS)]
-        system.wait(lambda: all(_has_data(system, path) for path in paths), "no data to read", within_s=90)
+        system.wait(lambda: all(_has_data(system, path) for path in paths), "no data to read", within_s=400)
         yield system
 
 

@@ -30,7 +30,7 @@ from infra.local.waiting import until
 
 _READY_WITHIN_S: Final = 30.0
 _READY_EVERY_S: Final = 5.0
-_HISTORY_WITHIN_S: Final = 40.0
+_HISTORY_WITHIN_S: Final = 600.0  # a tick before it finds stale data, and the next one comes with its cron
 _FIRST_SHOW_S: Final = 1.0
 _FORCED: Final = 130
 # Path → what to show of it; only those that the system serves are shown.
