@@ -45,6 +45,10 @@ class Window:
         """Tell which side the limit counts from."""
         return self.start_ms is None or self.order == "desc"
 
+    def arranged(self, rows: list[Row]) -> list[Row]:
+        """Return rows that were read from the side the limit counts from in the order of the answer."""
+        return rows if self.from_newest == (self.order == "desc") else rows[::-1]
+
 
 class Part(NamedTuple):
     """Rows of one family, of any number of its series."""

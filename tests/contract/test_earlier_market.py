@@ -19,7 +19,7 @@ from common.errors import ConfigurationError
 from common.models.families import Family, Series
 from common.storage.ports import AnalyticsStore, MarketStore, Window, WriteCounts
 from common.storage.sqlite import schema, steps
-from common.storage.sqlite.market import FILE_NAME
+from common.storage.sqlite.base import FILE_NAME
 from common.timeframes import Timeframe
 from tests.contract.analytics_store_contract import AnalyticsStoreContract, OpenAnalyticsStore
 from tests.contract.analytics_store_contract import using as using_analytics

@@ -11,7 +11,8 @@ from common.errors import StoreUnavailable
 from common.models.families import Family
 from common.storage.ports import AnalyticsStore
 from common.storage.sqlite.analytics import SqliteAnalyticsStore
-from common.storage.sqlite.market import FILE_NAME, SqliteMarketStore
+from common.storage.sqlite.base import FILE_NAME
+from common.storage.sqlite.market import SqliteMarketStore
 from tests.contract.analytics_store_contract import AnalyticsStoreContract, OpenAnalyticsStore, document, read, using
 from tests.support.sqlite_files import locked
 from tests.support.store_rows import BTC, TRADES, put, trade

@@ -17,7 +17,8 @@ import pytest
 from common.errors import StoreUnavailable
 from common.models.families import FAMILIES, Family
 from common.storage.ports import MarketStore, Window, WriteCounts
-from common.storage.sqlite.market import FILE_NAME, SqliteMarketStore
+from common.storage.sqlite.base import FILE_NAME
+from common.storage.sqlite.market import SqliteMarketStore
 from tests.contract.market_store_contract import MarketStoreContract, OpenStore, using
 from tests.support.sqlite_files import locked, run_child, running_child
 from tests.support.store_rows import CANDLES, TRADES, letter, put, rows_of, trade

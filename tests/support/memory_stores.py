@@ -34,7 +34,7 @@ def selected(rows: Iterable[T], window: Window, time_of: Callable[[T], int]) -> 
     if window.from_newest:
         inside.reverse()
     page = inside[window.offset : window.offset + window.limit]
-    return page if window.from_newest == (window.order == "desc") else page[::-1]
+    return window.arranged(page)
 
 
 @dataclass

@@ -54,10 +54,7 @@ async def documents(
             limit=window.limit,
             batch_size=min(window.limit, _LARGEST_BATCH),
         )
-        documents = await cursor.to_list()
-    if window.from_newest != (window.order == "desc"):
-        documents.reverse()
-    return documents
+        return window.arranged(await cursor.to_list())
 
 
 async def page(collection: Collection, family: Family, window: Window, *, counted: bool) -> Page[Any]:

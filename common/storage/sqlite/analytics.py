@@ -4,15 +4,13 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
 from common.storage.ports import AnalyticsDocument, Window
 from common.storage.sqlite import changes, reading, schema
-from common.storage.sqlite.connection import Database
-from common.storage.sqlite.market import FILE_NAME
+from common.storage.sqlite.base import SqliteStore
 
 _INSERT: Final = (
     "INSERT INTO analytics (computed_at_ms, body, symbol, metric, timeframe, as_of_ms) VALUES (?, ?, ?, ?, ?, ?)"
@@ -38,23 +36,8 @@ _DELETE: Final = """
 """
 
 
-class SqliteAnalyticsStore:
-    """``AnalyticsStore`` on an SQLite file.
-
-    Args:
-        folder: the state folder; the file in it is made on first use.
-        busy_timeout_ms: how long to wait for another process that writes.
-    """
-
-    never_waits: ClassVar = ("revision",)  # polled for every answer, within microseconds
-
-    def __init__(self, folder: Path, *, busy_timeout_ms: int) -> None:
-        self._database = Database(folder / FILE_NAME, schema.prepare, busy_timeout_ms=busy_timeout_ms)
-
-    @property
-    def name(self) -> str:
-        """Name of the store in answers."""
-        return "sqlite"
+class SqliteAnalyticsStore(SqliteStore):
+    """``AnalyticsStore`` on an SQLite file."""
 
     async def save(self, documents: Sequence[AnalyticsDocument]) -> int:
         """Store documents, replacing those of the same key; returns how many were written."""
@@ -97,16 +80,6 @@ class SqliteAnalyticsStore:
         """Delete at most ``limit`` documents as of a time before ``cutoff_ms``, the oldest first."""
         return await self._database.write(partial(_delete_before, cutoff_ms=cutoff_ms, limit=limit))
 
-    async def ping(self, *, write: bool = False) -> None:
-        """Read from the file; with ``write``, take the write lock and look for room on the disk."""
-        await self._database.read(reading.ask)
-        if write:
-            await self._database.prove_writable()
-
-    async def close(self) -> None:
-        """Finish what is running and release the file."""
-        await self._database.close()
-
 
 def _save(connection: sqlite3.Connection, documents: Sequence[AnalyticsDocument]) -> None:
     for dataset_id, part in _by_series(documents).items():
@@ -146,11 +119,9 @@ def _documents(
     statement = _DESCENDING if window.from_newest else _ASCENDING
     scope = (symbol, metric, timeframe or "")
     rows = connection.execute(statement, (*scope, *reading.bounds(window), window.limit, window.offset)).fetchall()
-    if window.from_newest != (window.order == "desc"):
-        rows.reverse()
     return [
         AnalyticsDocument(symbol, metric, timeframe, as_of_ms, computed_at_ms, _body(text))
-        for as_of_ms, computed_at_ms, text in rows
+        for as_of_ms, computed_at_ms, text in window.arranged(rows)
     ]
 
 

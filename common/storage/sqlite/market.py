@@ -2,42 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from common.models.changes import Change, Contradiction
+from common.models.changes import Contradiction
 from common.models.dead_letters import DEAD_LETTERS, DeadLetter, Reason
 from common.models.families import Family, Series
 from common.storage.columns import CandleColumns
 from common.storage.ports import Page, Part, SeriesExtent, Window, WriteCounts
-from common.storage.sqlite import changes, deletion, reading, schema
-from common.storage.sqlite.connection import Database
+from common.storage.sqlite import changes, deletion, reading
+from common.storage.sqlite.base import SqliteStore
 from common.storage.sqlite.writing import write_batch
 
 if TYPE_CHECKING:
     import sqlite3
 
-FILE_NAME: Final = "market.db"
 _REVISION: Final = "SELECT coalesce(max(change), 0) FROM series WHERE name = ?"
 
 
-class SqliteMarketStore:
-    """``MarketStore`` on an SQLite file. Several processes may hold one at a time: SQLite lets them take turns.
-
-    Args:
-        folder: the state folder; the file in it is made on first use.
-        busy_timeout_ms: how long to wait for another process that writes.
-    """
-
-    never_waits: ClassVar = ("revision",)  # polled for every answer, within microseconds
-
-    def __init__(self, folder: Path, *, busy_timeout_ms: int) -> None:
-        self._database = Database(folder / FILE_NAME, schema.prepare, busy_timeout_ms=busy_timeout_ms)
-
-    @property
-    def name(self) -> str:
-        """Name of the store in answers."""
-        return "sqlite"
+class SqliteMarketStore(SqliteStore):
+    """``MarketStore`` on an SQLite file."""
 
     async def write(self, parts: Sequence[Part], dead_letters: Sequence[DeadLetter] = ()) -> WriteCounts:
         """Store the rows of a batch and its dead letters in one transaction."""
@@ -100,23 +83,9 @@ class SqliteMarketStore:
         """Return a token that changes with every change of the series, by whichever process."""
         return await self._database.poll(_REVISION, (series.dataset_id,))
 
-    async def changes(self, after: int, *, limit: int) -> list[Change]:
-        """Read the changes of all series, of documents too, behind a number, ascending."""
-        return await self._database.read(partial(changes.after, number=after, limit=limit))
-
     async def contradictions(
         self, series: Series | None = None, *, limit: int = 100, offset: int = 0
     ) -> tuple[list[Contradiction], int]:
         """Read facts that contradict stored ones (of a series), newest first, and count them."""
         name = None if series is None else series.dataset_id
         return await self._database.read(partial(changes.contradictions, dataset_id=name, limit=limit, offset=offset))
-
-    async def ping(self, *, write: bool = False) -> None:
-        """Read from the file; with ``write``, take the write lock and look for room on the disk."""
-        await self._database.read(reading.ask)
-        if write:
-            await self._database.prove_writable()
-
-    async def close(self) -> None:
-        """Finish what is running and release the file."""
-        await self._database.close()

@@ -64,10 +64,7 @@ def _rows(connection: sqlite3.Connection, series: Series, window: Window) -> lis
     statement = (_DESCENDING if window.from_newest else _ASCENDING)[series.family]
     values = (*series.scope, *bounds(window), window.limit, window.offset)
     make = TABLES[series.family].row
-    rows = [make(row) for row in connection.execute(statement, values)]
-    if window.from_newest != (window.order == "desc"):
-        rows.reverse()
-    return rows
+    return window.arranged([make(row) for row in connection.execute(statement, values)])
 
 
 def _source(series: Series) -> str:
