@@ -1,9 +1,10 @@
 """Order books: checked as numbers, stored as the text that came.
 
-A level is ``["price","quantity"]``. Only digits, points, quotes, commas and brackets can stand in a list of levels,
-which one pass over the bytes proves; then reading it as numbers proves the rest. Most books need no rewriting.
+A level is ``["price","quantity"]``. Without its digits and points a list of levels is always the same text, which one
+comparison proves; then reading all numbers of both sides as one list proves the rest. Most books need no rewriting.
 """
 
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -16,14 +17,10 @@ from functions.ingest.errors import BadRow
 MAX_LEVELS: Final = 20
 _MAX_NUMBER_CHARACTERS: Final = 40
 _MAX_LEVEL_CHARACTERS: Final = 2 * _MAX_NUMBER_CHARACTERS
-_FRAME_CHARACTERS: Final = len("[[],[]]")
+_FRAME_CHARACTERS: Final = len("[],[]")
+_NUMBER_BYTES: Final = b"0123456789."
 _LEVEL_BYTES: Final = b'0123456789.",[]'
 _BLANKS: Final = b" \t"
-
-
-class _Level(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
-    price: Annotated[float, msgspec.Meta(gt=0)]
-    quantity: Annotated[float, msgspec.Meta(gt=0)]
 
 
 class _TextLevel(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -31,7 +28,8 @@ class _TextLevel(msgspec.Struct, array_like=True, gc=False, forbid_unknown_field
     quantity: str
 
 
-_numbers: Final = msgspec.json.Decoder(tuple[list[_Level], list[_Level]], strict=False).decode
+_numbers: Final = msgspec.json.Decoder(list[Annotated[float, msgspec.Meta(gt=0)]], strict=False).decode
+_WITHOUT_BRACKETS: Final = bytes.maketrans(b"[]", b"  ")
 _texts: Final = msgspec.json.Decoder(list[_TextLevel]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -54,24 +52,30 @@ def _present(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> bytes:
 
 def _as_they_came(bids: bytes, asks: bytes) -> tuple[str, str]:
     """Return the texts of both sides, rewritten unless they are strings of positive numbers, few enough, in order."""
-    both = b"[%b,%b]" % (bids, asks)
-    if not both.translate(None, _LEVEL_BYTES) and _are_in_form(both):
+    if _are_in_form(bids, asks):
         return bids.decode("ascii"), asks.decode("ascii")
     return _rewritten("b", bids, best_is_high=True), _rewritten("a", asks, best_is_high=False)
 
 
-def _are_in_form(both: bytes) -> bool:
+def _are_in_form(bids: bytes, asks: bytes) -> bool:
+    levels, ask_levels = bids.count(b'"') // 4, asks.count(b'"') // 4
+    both = b"%b,%b" % (bids, asks)
+    if max(levels, ask_levels) > MAX_LEVELS or both.translate(None, _NUMBER_BYTES) != _frame(levels, ask_levels):
+        return False
+    if len(both) > _MAX_LEVEL_CHARACTERS * (levels + ask_levels) + _FRAME_CHARACTERS:
+        return False
     try:
-        bids, asks = _numbers(both)
+        numbers = _numbers(b"[%b]" % both.translate(_WITHOUT_BRACKETS))
     except msgspec.DecodeError:
         return False
-    count = len(bids) + len(asks)
-    if max(len(bids), len(asks)) > MAX_LEVELS or both.count(b'"') != 4 * count:
-        return False
-    if len(both) > _MAX_LEVEL_CHARACTERS * count + _FRAME_CHARACTERS:
-        return False
-    bid_prices, ask_prices = [level.price for level in bids], [level.price for level in asks]
+    bid_prices, ask_prices = numbers[: 2 * levels : 2], numbers[2 * levels :: 2]
     return bid_prices == sorted(bid_prices, reverse=True) and ask_prices == sorted(ask_prices)
+
+
+@lru_cache(maxsize=(MAX_LEVELS + 1) ** 2)
+def _frame(bids: int, asks: int) -> bytes:
+    """Return what is left of two sides of so many levels without their numbers."""
+    return b"[%b],[%b]" % tuple(b",".join([b'["",""]'] * levels) for levels in (bids, asks))
 
 
 def _rewritten(field: str, text: bytes, *, best_is_high: bool) -> str:
