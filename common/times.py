@@ -8,7 +8,7 @@ MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 
-# Plausible times (DESIGN §7.14): nothing traded on this exchange before 2017, and no event lies far ahead of now.
+# See design.md, "Plausible time": nothing traded on this exchange before 2017, and no event lies far ahead of now.
 EARLIEST_EVENT_MS: Final = 1_483_228_800_000  # 2017-01-01T00:00:00Z
 LATEST_INSTANT_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 MAX_AHEAD_MS: Final = 60 * SECOND_MS
@@ -59,5 +59,5 @@ def _checked(instant_ms: int) -> int:
 
 
 def is_plausible(event_ms: int, now_ms: int) -> bool:
-    """Tell whether an event may carry this time (DESIGN §7.14)."""
+    """Tell whether an event may carry this time (design.md, "Plausible time")."""
     return EARLIEST_EVENT_MS <= event_ms <= now_ms + MAX_AHEAD_MS

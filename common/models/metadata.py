@@ -1,4 +1,4 @@
-"""Rows of the metadata store: catalog, audit log, health scores, backfill jobs, lineage (spec/storage.md §1).
+"""Rows of the metadata store: catalog, audit log, health scores, backfill jobs, lineage (design.md, "Stores").
 
 Times are milliseconds inside; the tables keep them as the store's own date type in UTC.
 """

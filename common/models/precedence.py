@@ -1,10 +1,10 @@
-"""Which of two rows of one key wins (DESIGN §7.12): the rule of candles and funding rates, the same for every store.
+"""Which of two rows of one key wins: the rule of candles and funding rates, the same for every store.
 
-Rows of one key are put in a total order, so whatever way they are delivered, repeated, mixed or split into batches,
-the greatest of them is what stays stored. The order is that of the evidence; rows of equal evidence and different
-content (the same source contradicting itself about the same instant) are ordered by the number of trades that they
-saw and then by their texts, which is arbitrary and always the same. A correction must therefore carry a later
-``event_time_ms`` than what it corrects.
+The rule stands in design.md, "Which candle wins". Rows of one key are put in a total order, so whatever way they are
+delivered, repeated, mixed or split into batches, the greatest of them is what stays stored. The order is that of the
+evidence; rows of equal evidence and different content (the same source contradicting itself about the same instant) are
+ordered by the number of trades that they saw and then by their texts, which is arbitrary and always the same. A
+correction must therefore carry a later ``event_time_ms`` than what it corrects.
 """
 
 from collections.abc import Callable, Iterable

@@ -100,9 +100,7 @@ class FundingRow(NamedTuple):
 class CandleRow(NamedTuple):
     """One candle. Key: symbol, timeframe, open time.
 
-    Which one wins (DESIGN §7.12): closed over open; among open ones the later event time; among closed ones REST or
-    archive over stream, then the later event time. Equal content is nothing new. A change to a closed candle raises
-    ``revision``; an older or unclosed update after it is ignored.
+    Which of two is kept: design.md, "Which candle wins". A change to a closed candle raises ``revision``.
     """
 
     symbol: str

@@ -185,7 +185,7 @@ class MarketStore(Protocol):
 class AnalyticsDocument:
     """One computed document. Key: symbol, metric, timeframe, ``as_of_ms``; computing it again replaces it.
 
-    ``body`` is JSON-ready: the fields of spec/analytics.md §9 with numbers as strings.
+    ``body`` is JSON-ready: the fields of infra/docs/fields.md with numbers as strings.
     """
 
     symbol: str

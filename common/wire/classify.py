@@ -1,6 +1,6 @@
 """What kind of message this is, and for which symbol, read with a partial decode: the bridge asks for each message.
 
-The rules are those of spec/messages.md §5 (Better): the event name first, then the stream's name after the first
+The rules are those of design.md, "Kinds of messages": the event name first, then the stream's name after the first
 ``@``. A message that is no JSON object, or has no event name at all, can never be processed and gets a reason.
 """
 

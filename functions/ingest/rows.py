@@ -1,7 +1,7 @@
 """From one decoded message to the row it means, or to the reason why it cannot be stored.
 
-Everything that a store may trust is checked here: the symbol, the plausibility of the time (DESIGN §7.14), that prices
-are positive decimals of ordinary length, that an id exists. Pure: events and bounds in, rows out.
+Everything that a store may trust is checked here: the symbol, the time (design.md, "Plausible time"), that prices are
+positive decimals of ordinary length, that an id exists. Pure: events and bounds in, rows out.
 
 The path of a good message is short, because there are tens of thousands a second: one match proves all its numbers.
 Only when that fails are they looked at one by one, to say which is wrong.

@@ -83,7 +83,7 @@ def _figures(name: str, runs: Sequence[tuple[Start, Start]]) -> Iterator[Figure]
 
 
 def limit_of(name: str) -> Limit:
-    """Return the budget of a function (DESIGN §8)."""
+    """Return the budget of a function."""
     if name in _HEAVY:
         return Limit(ratio=15, memory_mib=300)
     if name in _SCIPY:

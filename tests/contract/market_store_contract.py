@@ -77,7 +77,7 @@ def windowed(times: Sequence[int], window: Window) -> list[int]:
 
 
 def beats(incoming: CandleRow, stored: CandleRow) -> bool:
-    """Tell which candle wins by DESIGN §7.12, case by case; of equal evidence the one that saw more trades."""
+    """Tell which candle wins (design.md, "Which candle wins"); of equal evidence the one that saw more trades."""
     if incoming.is_closed != stored.is_closed:
         return incoming.is_closed
     if incoming.is_closed and incoming.origin != stored.origin:

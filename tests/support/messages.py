@@ -1,4 +1,4 @@
-"""Hand-made messages of every kind, as the producer publishes them: the examples of spec/messages.md, adjustable."""
+"""Hand-made messages of every kind, as the producer publishes them, adjustable."""
 
 import json
 from typing import Any

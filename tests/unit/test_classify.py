@@ -1,4 +1,4 @@
-"""Classification of raw messages (spec/messages.md §5): every kind, every envelope form, everything broken."""
+"""Classification (design.md, "Kinds of messages"): every kind, every envelope form, everything broken."""
 
 import gzip
 import json

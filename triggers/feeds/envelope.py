@@ -1,4 +1,4 @@
-"""The producer's envelope (spec/messages.md §2 and §3) around an event whose bytes are not touched.
+"""The producer's envelope (design.md, "Kinds of messages") around an event whose bytes are not touched.
 
 Everything in it follows from the event: the same recording, or the same simulated market, gives the same bytes and the
 same message id whenever it is published, so a stream and a store take it once.

@@ -1,4 +1,6 @@
-"""From JetStream to CloudEvents: raw market messages, in batches of one kind, to the event sink (DESIGN §2).
+"""From JetStream to CloudEvents: raw market messages, in batches of one kind, to the event sink.
+
+The whole path stands in design.md, "Path of a message".
 
 ``python -m triggers.nats_bridge`` runs it. A message is acknowledged when the sink has taken the event that holds it,
 or when it was kept as a dead letter; until then the server delivers it again. Several processes share one consumer.

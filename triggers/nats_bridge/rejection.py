@@ -71,7 +71,7 @@ def _attributes(kind: str, symbol: str | None) -> str | None:
 
 
 def error_type(reason: Reason) -> str:
-    """Return the reason as the metric of failed messages names it (spec/operations.md §1)."""
+    """Return the reason as the metric of failed messages names it."""
     return "json_decode" if reason in _JSON_REASONS else "processing"
 
 

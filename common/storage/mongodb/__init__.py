@@ -1,1 +1,1 @@
-"""Market data, analytics and dead letters in MongoDB: one collection per symbol and kind (spec/storage.md §2)."""
+"""Market data, analytics and dead letters in MongoDB: one collection per symbol and kind (design.md, "Stores")."""

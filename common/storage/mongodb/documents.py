@@ -1,4 +1,4 @@
-"""Rows of market data as documents and back (spec/storage.md §2.2-2.4).
+"""Rows of market data as documents and back (design.md, "Stores").
 
 The order of a document's fields is always the same: columnar reads rely on it. Documents of the original system are
 read as well: numbers of any type, and without the fields that it did not write.

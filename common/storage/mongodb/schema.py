@@ -1,4 +1,4 @@
-"""Names and indexes of the collections (spec/storage.md §2.1, §2.5). Indexes are made once per collection.
+"""Names and indexes of the collections (design.md, "Stores"). Indexes are made once per collection.
 
 Documents that grow old carry ``stored_at``, the time of their last write, and are removed by a TTL index on it. It is
 not their own time, because recorded data that are replayed shall stay as long as live ones.

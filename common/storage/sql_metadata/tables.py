@@ -1,4 +1,4 @@
-"""The metadata tables (spec/storage.md §1, DESIGN §7.18). No foreign keys: parts are written independently."""
+"""The metadata tables (design.md, "Stores"). No foreign keys: parts are written independently."""
 
 from typing import Any, Final
 

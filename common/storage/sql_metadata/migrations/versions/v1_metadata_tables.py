@@ -1,6 +1,6 @@
 """Version 1: the seven metadata tables, made new or taken over from the original system.
 
-The original knew five of them, in its later form with an ENUM of states and some more indexes (spec/storage.md §1).
+The original knew five of them, in its later form with an ENUM of states and some more indexes (design.md, "Stores").
 """
 
 from typing import Any, Final
