@@ -44,6 +44,7 @@ def test_lists_are_split_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SUPPORTED_PAIRS", "BTC/USDT"),
         ("TIMEFRAMES", "7m"),
         ("PETROSA_MARKET", "margin"),
+        ("PETROSA_COMPAT", "everybody"),
         ("PETROSA_RETENTION_TRADE", "a week"),
         ("ANALYTICS_INTERVAL", "-1"),
     ],

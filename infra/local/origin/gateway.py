@@ -22,6 +22,7 @@ from infra.local.origin.openapi import Document
 
 _FUNCTIONS: Final = "/functions/"
 _GATHER_TIMEOUT_S: Final = 3.0
+_DOCUMENTS_TIMEOUT_S: Final = 20.0  # each group loads the library that writes its document
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -90,7 +91,7 @@ class Origin:
     async def _openapi(self) -> Response:
         if self._document is None:
             try:
-                async with asyncio.timeout(_GATHER_TIMEOUT_S):
+                async with asyncio.timeout(_DOCUMENTS_TIMEOUT_S):
                     found = await asyncio.gather(*(self._document_of(name) for name in self._groups))
             except TimeoutError:
                 return request_answer(TemporaryError("a route group did not answer in time", retry_after_s=1))
