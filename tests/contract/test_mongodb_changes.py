@@ -17,21 +17,12 @@ from common.storage.mongodb.changes import Changed, Changes, Span
 from common.storage.mongodb.connection import Connection, ConnectionOptions, faults
 from common.storage.mongodb.schema import Indexes
 from common.times import DAY_MS, MINUTE_MS
-from tests.support.mongo_stores import collect_sockets, options
+from tests.support.mongo_stores import LaterClock, collect_sockets, options
 from tests.support.servers.mongodb import MongoServer
 from tests.support.servers.proxy import Proxy
 
 SPAN = Span(1000, 2000)
 ADDED = Changed(inserted=1)
-
-
-class LaterClock(Clock):
-    """The machine's clock, ahead by as much as a test wants."""
-
-    ahead_ms = 0
-
-    def now_ms(self) -> int:
-        return SystemClock().now_ms() + self.ahead_ms
 
 
 @asynccontextmanager

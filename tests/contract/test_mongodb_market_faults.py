@@ -14,7 +14,8 @@ from common.models.families import Family
 from common.storage.mongodb.connection import ConnectionOptions
 from common.storage.mongodb.market import MongoMarketStore
 from common.storage.ports import Window, WriteCounts
-from tests.support.mongo_stores import collect_sockets, opened, options
+from common.times import MINUTE_MS
+from tests.support.mongo_stores import LaterClock, collect_sockets, opened, options
 from tests.support.servers.mongodb import MongoServer
 from tests.support.servers.proxy import Proxy
 from tests.support.store_rows import TRADES, put, rows_of, trade
@@ -48,7 +49,7 @@ def test_a_frozen_server_is_waited_for_and_no_longer(own_mongodb_server: MongoSe
 
     async def scenario() -> None:
         async with opened(MongoMarketStore, connection) as store:
-            await put(store, Family.TRADES, [trade(1)])
+            await _until_written(store, [trade(1)])
             own_mongodb_server.freeze()
             await refused(store)
             own_mongodb_server.thaw()
@@ -63,7 +64,7 @@ def test_a_server_that_is_started_again_is_used_again(own_mongodb_server: MongoS
 
     async def scenario() -> None:
         async with opened(MongoMarketStore, connection) as store:
-            await put(store, Family.TRADES, [trade(1)])
+            await _until_written(store, [trade(1)])
             own_mongodb_server.stop()
             await refused(store)
             own_mongodb_server.start()
@@ -80,20 +81,32 @@ def test_a_server_that_is_started_again_is_used_again(own_mongodb_server: MongoS
 def test_a_connection_cut_in_a_batch_loses_nothing_and_doubles_nothing(
     mongodb_server: MongoServer, mongodb_database: str, passed: int
 ) -> None:
+    """Nor does it leave a reader with the revision of before, whatever part of the batch was stored."""
     rows = [trade(i) for i in range(1000)]
+    clock, direct = LaterClock(), options(mongodb_server.url, mongodb_database)
 
     async def scenario() -> None:
         with Proxy(mongodb_server.port, target_host=mongodb_server.host) as proxy:
             through = options(f"mongodb://127.0.0.1:{proxy.port}/?retryWrites=false", mongodb_database)
-            async with opened(MongoMarketStore, through) as store:
+            async with (
+                opened(MongoMarketStore, through) as store,
+                opened(MongoMarketStore, direct, clock=clock) as reader,
+            ):
                 await put(store, Family.TRADES, rows[:1])
+                before = await reader.revision(TRADES)
                 proxy.cut_after(passed)
                 with contextlib.suppress(StoreUnavailable):
                     await put(store, Family.TRADES, rows)
+                seen = await rows_of(reader, TRADES, Window(limit=5000))
+                assert len(seen) == 1 or await reader.revision(TRADES) != before
                 counts = await _until_written(store, rows)
                 assert counts.inserted + counts.unchanged == len(rows)
                 assert await rows_of(store, TRADES, Window(limit=5000)) == rows
                 assert (await store.totals())[Family.TRADES] == len(rows)
+                clock.ahead_ms = MINUTE_MS
+                assert await reader.revision(TRADES) not in (None, before)
+                changes = await reader.changes(1, limit=99)
+                assert max(change.last_ms or 0 for change in changes) == rows[-1].time_ms
 
     asyncio.run(scenario())
 

@@ -9,11 +9,21 @@ from typing import TypeVar
 
 import pymongo
 
-from common.clock import SystemClock
+from common.clock import Clock, SystemClock
 from common.storage.mongodb.base import MongoStore
 from common.storage.mongodb.connection import Connection, ConnectionOptions
 
 S = TypeVar("S", bound=MongoStore)
+
+
+class LaterClock(Clock):
+    """The machine's clock, ahead by as much as a test wants."""
+
+    ahead_ms = 0
+
+    def now_ms(self) -> int:
+        """Return the present of the test."""
+        return SystemClock().now_ms() + self.ahead_ms
 
 
 def options(url: str, database: str, *, timeout_ms: int = 20_000) -> ConnectionOptions:
@@ -47,10 +57,10 @@ def fresh_database(url: str) -> Iterator[str]:
 
 @asynccontextmanager
 async def opened(
-    kind: type[S], connection: ConnectionOptions, ages: Mapping[str, int] | None = None
+    kind: type[S], connection: ConnectionOptions, ages: Mapping[str, int] | None = None, clock: Clock | None = None
 ) -> AsyncIterator[S]:
     """Open a store and close it afterwards."""
-    store = kind(Connection(connection), ages or {}, SystemClock())
+    store = kind(Connection(connection), ages or {}, clock or SystemClock())
     try:
         yield store
     finally:
