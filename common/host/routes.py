@@ -46,7 +46,7 @@ def route_group(name: str, *, resources: Opener[R], build: Callable[[R], ASGIApp
     Args:
         name: the target's name, which is also that of the function's folder.
         resources: opens what the application works on.
-        build: makes the application (a FastAPI one) of the open resources; called once.
+        build: makes the application (an ``Api``) of the open resources; called once.
     """
     lifetime = Lifetime(name, resources)
     group = _Group(name, lifetime, build)
