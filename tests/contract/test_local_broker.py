@@ -84,7 +84,7 @@ def wanting(server: Subscribers, name: str, *, retry: int = 1000, delay: str = "
 
 def post(broker: LocalBroker, name: str, event_id: str, body: bytes = b"") -> httpx.Response:
     """Send one event."""
-    return httpx.post(broker.url, headers=event_headers(name, event_id), content=body, timeout=30, verify=False)
+    return httpx.post(broker.url, headers=event_headers(name, event_id), content=body, timeout=60, verify=False)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -139,7 +139,7 @@ def test_a_failing_event_or_subscriber_holds_up_nothing_else(
                 assert post(broker, name, f"fine-{number}").status_code == 202
             for number in range(12):
                 server.wait_for(name, f"fine-{number}")
-        assert time.monotonic() - started < PATIENCE_S / 2, "they waited for those that fail or hang"
+        assert time.monotonic() - started < PATIENCE_S / 4, "they waited for those that fail or hang"
         assert server.most_at_once["hanging"] <= 8
         gate.set()
 

@@ -52,7 +52,7 @@ def taking(url: str, kind: str = "kept", delivery: dict[str, Any] | None = None,
 
 
 def post(broker: LocalBroker, identity: str, body: bytes = b"{}", kind: str = "kept") -> httpx.Response:
-    return httpx.post(broker.url, headers={**HEADERS, "ce-id": identity, "ce-type": kind}, content=body, timeout=30)
+    return httpx.post(broker.url, headers={**HEADERS, "ce-id": identity, "ce-type": kind}, content=body, timeout=60)
 
 
 def kept(broker: LocalBroker, trigger: str) -> float:
@@ -94,7 +94,7 @@ def test_kills_at_any_moment_lose_nothing_that_was_taken(
     taken: list[str] = []
 
     def send(broker: LocalBroker, prefix: str, ended: threading.Event) -> None:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=60) as client:
             for number in itertools.count():
                 if ended.is_set():
                     return

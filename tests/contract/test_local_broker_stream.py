@@ -44,7 +44,7 @@ def taking(sinks: Subscribers, name: str, **others: Any) -> dict[str, Any]:
 
 def post(broker: LocalBroker, identity: str, body: bytes = b"{}", prefer: str | None = None) -> httpx.Response:
     headers = {**HEADERS, "ce-id": identity, **({"prefer": prefer} if prefer else {})}
-    return httpx.post(broker.url, headers=headers, content=body, timeout=30)
+    return httpx.post(broker.url, headers=headers, content=body, timeout=60)
 
 
 def stream(server: NatsServer) -> StreamState:

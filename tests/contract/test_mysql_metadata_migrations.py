@@ -233,7 +233,7 @@ def test_a_start_with_current_tables_asks_one_question_and_does_not_load_alembic
         "store = asyncio.run(open_metadata_store(Settings(mysql_uri=sys.argv[1])));"
         "print(store.name, {'alembic', 'mako'} & set(sys.modules))"
     )
-    run = subprocess.run([sys.executable, "-c", program, uri], capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", program, uri], capture_output=True, text=True, check=True, timeout=240)
     assert run.stdout.strip() == "mysql set()"
 
 

@@ -189,7 +189,7 @@ def test_of_processes_that_race_on_a_new_database_one_wins_each_step(mysql_serve
         uri = address(mysql_server, name)
         (tmp_path / "uri").write_text(uri)
         children = [running_child(COUNTING, tmp_path / "uri") for _ in range(3)]
-        won = [int(child.communicate(timeout=60)[0]) for child in children]
+        won = [int(child.communicate(timeout=240)[0]) for child in children]
 
         async def scenario(store: MetadataStore) -> None:
             assert await store.watermark("race") == sum(won) >= 40
@@ -216,7 +216,7 @@ def test_a_killed_process_leaves_whole_batches(uri: str, tmp_path: Path, acknowl
     for _ in range(acknowledged):
         child.stdout.readline()
     child.send_signal(signal.SIGKILL)
-    child.communicate(timeout=10)
+    child.communicate(timeout=60)
 
     entries = using(lambda: opened(uri), lambda store: store.audits(limit=1_000_000))
     numbers = sorted(int(entry.audit_id.removeprefix("audit-")) for entry in entries)

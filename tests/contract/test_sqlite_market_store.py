@@ -73,7 +73,7 @@ def test_processes_that_start_at_once_make_one_file(tmp_path: Path) -> None:
         await store.close()
     """
     children = [running_child(program, tmp_path / "new" / "folder") for _ in range(4)]
-    inserted = [int(child.communicate(timeout=30)[0]) for child in children]
+    inserted = [int(child.communicate(timeout=60)[0]) for child in children]
     assert sorted(inserted) == [0, 0, 0, 50]
 
 
@@ -311,7 +311,7 @@ def test_a_killed_process_leaves_whole_batches(tmp_path: Path, seed: int) -> Non
         acknowledged = int(child.stdout.readline())
     time.sleep(chance.random() * 0.01)
     child.send_signal(signal.SIGKILL)
-    rest = child.communicate(timeout=10)[0].split()
+    rest = child.communicate(timeout=60)[0].split()
     acknowledged = max([acknowledged, *(int(number) for number in rest[:-1])])
 
     async def scenario(store: MarketStore) -> None:

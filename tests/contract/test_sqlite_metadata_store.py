@@ -80,7 +80,7 @@ COUNTING = """
 
 def test_of_processes_that_race_one_wins_each_step(tmp_path: Path) -> None:
     children = [running_child(COUNTING, tmp_path / "new") for _ in range(3)]
-    won = [int(child.communicate(timeout=60)[0]) for child in children]
+    won = [int(child.communicate(timeout=240)[0]) for child in children]
 
     async def scenario(store: MetadataStore) -> None:
         assert await store.watermark("race") == sum(won) >= 40
@@ -214,7 +214,7 @@ def test_a_killed_process_leaves_whole_batches(tmp_path: Path, acknowledged: int
     for _ in range(acknowledged):
         child.stdout.readline()
     child.send_signal(signal.SIGKILL)
-    child.communicate(timeout=10)
+    child.communicate(timeout=60)
 
     entries = using(lambda: opened(tmp_path), lambda store: store.audits(limit=1_000_000))
     numbers = sorted(int(entry.audit_id.removeprefix("audit-")) for entry in entries)

@@ -70,7 +70,7 @@ def proxy(server: _Server) -> Iterator[Proxy]:
 
 
 def _connect(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def _answer(client: socket.socket, sent: bytes) -> bytes:

@@ -56,7 +56,7 @@ def petrosa(*arguments: str, state: Path, **settings: str) -> "subprocess.Comple
         env=os.environ | {"PETROSA_DATA_DIR": str(state)} | ports | settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

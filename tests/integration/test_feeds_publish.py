@@ -5,12 +5,13 @@ import gc
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ async def stored(server: NatsServer) -> tuple[Counter[str], list[dict[str, Any]]
     ids: Counter[str] = Counter()
     messages: list[dict[str, Any]] = []
     while len(messages) < total:
-        for message in await reader.fetch(500, timeout=5):
+        for message in await reader.fetch(min(500, total - len(messages)), timeout=60):
             assert message.header is not None
             ids[message.header["Nats-Msg-Id"]] += 1
             messages.append(json.loads(message.data))
@@ -234,25 +235,37 @@ class Command:
             "NATS_RECONNECT_TIME_WAIT": "0.1",
             "COLUMNS": "200",
         }
-        self._folder = folder
+        self._file = folder / "feed.json"
+        self._written_before_ns = self._file.stat().st_mtime_ns if self._file.exists() else 0
         self.process = subprocess.Popen(
             [sys.executable, "-m", "infra.cli.main", *arguments],
             cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
-    def until_live(self) -> dict[str, Any]:
-        """Wait until the history is published; returns what the state folder says."""
+    def until_live(self, *, beyond_ms: int = 0) -> dict[str, Any]:
+        """Wait until this process has published the history and more than up to an instant; returns what it said."""
+        self._wait(lambda: self._said().get("phase") == "live" and self._said()["published_until_ms"] > beyond_ms)
+        return self._said()
+
+    def until_listening(self) -> None:
+        """Wait until it takes signals: SIGTERM, bit 14 of those that it catches, is none that Python catches itself."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        caught = re.compile(r"^SigCgt:\s*([0-9a-f]+)$", re.MULTILINE)
+        self._wait(lambda: bool(int((caught.search(status.read_text()) or ["", "0"])[1], 16) >> 14 & 1))
+
+    def _said(self) -> dict[str, Any]:
+        """Return what this process, not an earlier one, wrote into the state folder."""
+        if not self._file.exists() or self._file.stat().st_mtime_ns == self._written_before_ns:
+            return {}
+        said: dict[str, Any] = json.loads(self._file.read_bytes())
+        return said
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
+        while not condition():
             assert self.process.poll() is None, self.process.communicate()[0]
-            try:
-                said: dict[str, Any] = json.loads((self._folder / "feed.json").read_bytes())
-            except FileNotFoundError:
-                said = {}
-            if said.get("phase") == "live":
-                return said
+            assert time.monotonic() < deadline, "it did not happen"
             time.sleep(0.05)
-        raise AssertionError("the feed was not live in time")
 
     def end(self, how: signal.Signals) -> int:
         """Send a signal and return the exit status."""
@@ -311,7 +324,7 @@ def test_a_replay_without_a_server_can_be_stopped(tmp_path: Path) -> None:
     with nats_server(tmp_path, start=False) as server:
         write_recording(tmp_path / "live.ndjson", lines([a_trade(1)]))
         command = Command(server, tmp_path, "replay", str(tmp_path / "live.ndjson"))
-        time.sleep(1.5)
+        command.until_listening()
         assert command.end(signal.SIGINT) == 130
 
 
@@ -327,10 +340,9 @@ def test_a_simulation_that_is_stopped_or_killed_goes_on_without_a_gap(server: Na
     time.sleep(1.2)
     command.end(signal.SIGKILL)
     command = Command(server, state, *arguments)
-    time.sleep(1.0)
     again = command.until_live()
     server.restart()
-    time.sleep(1.0)
+    command.until_live(beyond_ms=again["published_until_ms"])
     assert command.end(signal.SIGINT) == 0
     assert again["published_until_ms"] > said["published_until_ms"]
     ids, messages = asyncio.run(stored(server))

@@ -3,4 +3,4 @@
 from typing import Final
 
 # Far longer than any single step takes, also on a machine whose processors are busy with something else.
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0

@@ -48,7 +48,7 @@ def test_a_function_loads_only_what_it_needs(function: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert run.returncode == 0, run.stderr
     assert set(run.stdout.split()) & HEAVY == NEEDED.get(function, set())

@@ -38,7 +38,7 @@ def test_a_wrong_target_or_source_is_one_line_and_status_2(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert run.returncode == 2, run.stderr
     (line,) = run.stderr.splitlines()

@@ -80,7 +80,7 @@ def test_the_parts_of_an_address_make_it_whole() -> None:
 def test_a_store_that_is_away_is_opened_and_works_when_it_is_back(tmp_path: Path) -> None:
     blocked = tmp_path / "state"
     blocked.write_text("a file where the folder should be")
-    settings = Settings(petrosa_data_dir=blocked, circuit_breaker_recovery_timeout=60)
+    settings = Settings(petrosa_data_dir=blocked, circuit_breaker_recovery_timeout=240)
 
     async def scenario() -> None:
         market = await open_market_store(settings)
@@ -131,5 +131,5 @@ def test_opening_market_data_loads_no_database_of_others(tmp_path: Path) -> None
         "print({'numpy', 'pymongo', 'pymysql', 'sqlalchemy'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     assert run.stdout.strip() == "set()"
