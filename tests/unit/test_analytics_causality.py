@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,12 +15,11 @@ from common.analytics.window import Missing
 from common.events.own import AnalyticsRequested
 from common.models.families import Family
 from common.models.rows import CandleRow, DepthRow, Origin
-from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import HOUR_MS, MINUTE_MS
 from tests.support.candles import CHECK_START_MS, random_walk
 from tests.support.column_store import calculation_of
-from tests.support.memory_stores import MemoryMarketStore
+from tests.support.watched_store import watched_store
 
 HOURS = 400
 PAIRS = ("BTCUSDT", "ETHUSDT")
@@ -50,9 +49,6 @@ CANDLES = [row for seed, symbol in enumerate(PAIRS) for row in candles_of(symbol
 def results(name: str, as_of_ms: int, candles: list[CandleRow], books: list[DepthRow]) -> Any:
     """Return what a calculator makes of a store with these rows."""
     metric = METRICS[name]
-    store = MemoryMarketStore()
-    store.put(Family.CANDLES, candles)
-    store.put(Family.DEPTH, books)
     request = AnalyticsRequested(
         metric=name,
         symbols=PAIRS if metric.scope is Scope.MARKET else PAIRS[1:],
@@ -60,7 +56,10 @@ def results(name: str, as_of_ms: int, candles: list[CandleRow], books: list[Dept
         as_of_ms=as_of_ms,
     )
     calculation = calculation_of(name)
-    inputs = asyncio.run(calculation.load(cast("MarketStore", store), metric, request))
+    with watched_store() as store:
+        store.put(Family.CANDLES, candles)
+        store.put(Family.DEPTH, books)
+        inputs = asyncio.run(calculation.load(store, metric, request))
     if isinstance(inputs, Missing):
         return inputs
     return [(one.symbol, encoded(one.fields), one.basis, one.parameters) for one in calculation.compute(inputs)]

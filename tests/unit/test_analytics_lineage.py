@@ -1,8 +1,6 @@
 """What is declared about the inputs of a metric, against what its function really reads."""
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Any, cast
 
 import pytest
 
@@ -12,30 +10,13 @@ from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.declaration import MARKET, Metric, Scope, collection_name
 from common.analytics.metrics import METRICS
 from common.events.own import AnalyticsRequested
-from common.models.families import Family, Series
+from common.models.families import Family
 from common.models.rows import CandleRow, DepthRow, Origin
-from common.storage.columns import CandleColumns
-from common.storage.ports import MarketStore, Page, Window
 from common.timeframes import Timeframe
 from tests.support.column_store import calculation_of
-from tests.support.memory_stores import MemoryMarketStore
+from tests.support.watched_store import watched_store
 
 AS_OF = 1_760_961_600_000
-
-
-@dataclass
-class ReadingStore(MemoryMarketStore):
-    """Remembers which datasets were read."""
-
-    datasets: list[str] = field(default_factory=list)
-
-    async def columns(self, series: Series, **window: Any) -> CandleColumns:
-        self.datasets.append(series.dataset_id)
-        return await super().columns(series, **window)
-
-    async def page(self, series: Series, window: Window, *, counted: bool = True) -> Page[Any]:
-        self.datasets.append(series.dataset_id)
-        return await super().page(series, window, counted=counted)
 
 
 def candle(timeframe: Timeframe, bars_ago: int) -> CandleRow:
@@ -47,12 +28,12 @@ def candle(timeframe: Timeframe, bars_ago: int) -> CandleRow:
 @pytest.mark.parametrize("timeframe", [Timeframe.M1, Timeframe.H4])
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_a_function_reads_what_is_declared(metric: Metric, timeframe: Timeframe) -> None:
-    store = ReadingStore()
-    store.put(Family.CANDLES, [candle(timeframe, bars_ago) for bars_ago in range(1, 150)])
-    store.put(Family.DEPTH, [DepthRow("ETHUSDT", AS_OF, 1, '[["1","1"]]', '[["2","1"]]')])
     asked = None if metric.scope is Scope.SYMBOL else timeframe
     request = AnalyticsRequested(metric=metric.name, symbols=("ETHUSDT",), timeframe=asked, as_of_ms=AS_OF)
-    asyncio.run(calculation_of(metric.name).load(cast("MarketStore", store), metric, request))
+    with watched_store() as store:
+        store.put(Family.CANDLES, [candle(timeframe, bars_ago) for bars_ago in range(1, 150)])
+        store.put(Family.DEPTH, [DepthRow("ETHUSDT", AS_OF, 1, '[["1","1"]]', '[["2","1"]]')])
+        asyncio.run(calculation_of(metric.name).load(store, metric, request))
     assert set(store.datasets) == set(metric.input_datasets(["ETHUSDT"], asked))
 
 

@@ -1,9 +1,9 @@
 """Kept answers: the same bytes as a fresh read, whatever is written and however the clock moves."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from common.clock import FixedClock
 from common.models.families import Family
 from common.models.rows import CandleRow, Origin, TradeRow
-from common.storage.ports import MarketStore
 from common.times import MINUTE_MS
 from functions.api_data.answers import Answers, Validity
 from functions.api_data.queries import CandlesQuery, TradesQuery
 from functions.api_data.reader import MarketReader
-from tests.support.memory_stores import MemoryMarketStore
+from tests.support.watched_store import WatchedStore, watched_store
 
 BASE_MS = 1_760_961_600_000
 SLOTS = 12
@@ -73,7 +72,7 @@ class Write:
     rows: tuple[CandleRow | TradeRow, ...] = ()
     forget_before_ms: int | None = None
 
-    def carry_out(self, store: MemoryMarketStore) -> None:
+    def carry_out(self, store: WatchedStore) -> None:
         for row in self.rows:
             store.put(Family.CANDLES if isinstance(row, CandleRow) else Family.TRADES, [row])
         if self.forget_before_ms is not None:
@@ -84,14 +83,13 @@ class Write:
 class Step:
     """The clock moves, something is written, and one of the questions is asked.
 
-    ``during`` is written while the question is being read for, before its read number ``position``.
+    ``during`` is written while the question is being read for.
     """
 
     clock_ms: int
     write: Write
     question: int
     during: Write | None = None
-    position: int = 0
 
 
 slots = st.integers(0, SLOTS)
@@ -104,11 +102,11 @@ moves = st.one_of(st.just(0), st.just(MINUTE_MS), st.integers(-3 * MINUTE_MS, 3 
 rarely = st.integers(0, 3).map(lambda chance: chance == 0)
 writes = st.builds(lambda happens, change: change if happens else Write(), rarely, changes)
 during = st.builds(lambda happens, change: change if happens else None, rarely, changes)
-steps = st.builds(Step, moves, writes, st.integers(0, 1), during, st.integers(0, 4))
+steps = st.builds(Step, moves, writes, st.integers(0, 1), during)
 
 
-def reader_on(store: MemoryMarketStore, clock: FixedClock, kept_bytes: int = 2**20) -> MarketReader:
-    return MarketReader(cast("MarketStore", store), clock, kept_bytes=kept_bytes)
+def reader_on(store: WatchedStore, clock: FixedClock, kept_bytes: int = 2**20) -> MarketReader:
+    return MarketReader(store, clock, kept_bytes=kept_bytes)
 
 
 async def ask(reader: MarketReader, query: CandlesQuery | TradesQuery) -> bytes:
@@ -116,39 +114,44 @@ async def ask(reader: MarketReader, query: CandlesQuery | TradesQuery) -> bytes:
     return await (reader.candles(query) if isinstance(query, CandlesQuery) else reader.trades(query))
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.fixture
+def store() -> Iterator[WatchedStore]:
+    with watched_store() as opened:
+        yield opened
+
+
+@settings(max_examples=60, deadline=None)
 @given(pool=st.lists(queries, min_size=2, max_size=2), script=st.lists(steps, max_size=30))
 def test_a_kept_answer_is_what_a_fresh_read_would_give(
     pool: list[CandlesQuery | TradesQuery], script: list[Step]
 ) -> None:
-    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
-    store.put(Family.CANDLES, [candle(slot) for slot in range(0, SLOTS, 2)])
-    store.put(Family.TRADES, [trade(slot, 0) for slot in range(0, SLOTS, 3)])
-    keeping, fresh = reader_on(store, clock), reader_on(store, clock, kept_bytes=0)
-
-    async def play() -> None:
+    async def play(store: WatchedStore, clock: FixedClock) -> None:
+        keeping, fresh = reader_on(store, clock), reader_on(store, clock, kept_bytes=0)
         for step in script:
             clock.advance(step.clock_ms)
             step.write.carry_out(store)
             query = pool[step.question]
             if step.during is not None:
-                store.interruptions = [*[None] * step.position, partial(step.during.carry_out, store)]
-                await ask(keeping, query)  # read in part before the write and in part after it: it must not be kept
-                store.interruptions = []
+                store.interruption = partial(step.during.carry_out, store)
+                await ask(keeping, query)  # read after the write, and kept for the revision before it
+                store.interruption = None
             assert await ask(keeping, query) == await ask(fresh, query)
 
-    asyncio.run(play())
+    with watched_store() as store:
+        store.put(Family.CANDLES, [candle(slot) for slot in range(0, SLOTS, 2)])
+        store.put(Family.TRADES, [trade(slot, slot) for slot in range(0, SLOTS, 3)])
+        asyncio.run(play(store, FixedClock(BASE_MS + 5 * MINUTE_MS)))
 
 
-def reads_of(store: MemoryMarketStore, reader: MarketReader) -> int:
+def reads_of(store: WatchedStore, reader: MarketReader) -> int:
     """Ask for the newest candles and return how many reads of the store that took."""
-    before = store.reads
+    before = len(store.datasets)
     asyncio.run(reader.candles(NEWEST))
-    return store.reads - before
+    return len(store.datasets) - before
 
 
-def test_unchanged_data_are_read_once() -> None:
-    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+def test_unchanged_data_are_read_once(store: WatchedStore) -> None:
+    clock = FixedClock(BASE_MS + 5 * MINUTE_MS)
     store.put(Family.CANDLES, [candle(slot) for slot in range(4)])
     reader = reader_on(store, clock)
     first = reads_of(store, reader)
@@ -157,12 +160,16 @@ def test_unchanged_data_are_read_once() -> None:
     clock.advance(MINUTE_MS)
     assert reads_of(store, reader) == 0
     store.put(Family.TRADES, [trade(1, 1)])
+    assert reads_of(store, reader) == 0
+    store.put(Family.CANDLES, [candle(4)])
     assert reads_of(store, reader) == first
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_write_is_seen_by_whoever_asks_after_it_however_long_a_revision_takes(turns: int) -> None:
-    store, clock = MemoryMarketStore(revision_turns=turns), FixedClock(BASE_MS + 5 * MINUTE_MS)
+def test_a_write_is_seen_by_whoever_asks_after_it_however_long_a_revision_takes(
+    store: WatchedStore, turns: int
+) -> None:
+    store.revision_turns, clock = turns, FixedClock(BASE_MS + 5 * MINUTE_MS)
     reader = reader_on(store, clock)
 
     async def run() -> None:
@@ -177,8 +184,8 @@ def test_a_write_is_seen_by_whoever_asks_after_it_however_long_a_revision_takes(
     asyncio.run(run())
 
 
-def test_the_end_that_was_absent_is_the_present_also_in_a_kept_answer() -> None:
-    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+def test_the_end_that_was_absent_is_the_present_also_in_a_kept_answer(store: WatchedStore) -> None:
+    clock = FixedClock(BASE_MS + 5 * MINUTE_MS)
     store.put(Family.CANDLES, [candle(1)])
     reader = reader_on(store, clock)
     first = asyncio.run(reader.candles(NEWEST))
@@ -188,8 +195,8 @@ def test_the_end_that_was_absent_is_the_present_also_in_a_kept_answer() -> None:
     assert second == first.replace(b"12:05:00.000Z", b"12:05:00.001Z")
 
 
-def test_a_row_that_lay_ahead_appears_when_its_time_has_passed() -> None:
-    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + MINUTE_MS)
+def test_a_row_that_lay_ahead_appears_when_its_time_has_passed(store: WatchedStore) -> None:
+    clock = FixedClock(BASE_MS + MINUTE_MS)
     store.put(Family.CANDLES, [candle(0, "1"), candle(1, "2")])
     reader = reader_on(store, clock)
     assert asyncio.run(reader.candles(NEWEST)).count(b'"close"') == 1
@@ -197,8 +204,9 @@ def test_a_row_that_lay_ahead_appears_when_its_time_has_passed() -> None:
     assert asyncio.run(reader.candles(NEWEST)).count(b'"close"') == 2
 
 
-def test_a_store_without_revisions_is_always_read() -> None:
-    store, clock = MemoryMarketStore(has_revision=False), FixedClock(BASE_MS + 5 * MINUTE_MS)
+def test_a_store_without_revisions_is_always_read(store: WatchedStore) -> None:
+    clock = FixedClock(BASE_MS + 5 * MINUTE_MS)
+    store.has_revision = False
     store.put(Family.CANDLES, [candle(1)])
     reader = reader_on(store, clock)
     assert reads_of(store, reader) == reads_of(store, reader) > 0
@@ -231,8 +239,8 @@ def test_answers_of_an_older_revision_are_gone() -> None:
     assert answers.get("a", 2, 0) is None
 
 
-def test_requests_that_arrived_together_ask_for_the_revision_once() -> None:
-    store, clock = MemoryMarketStore(), FixedClock(BASE_MS + 5 * MINUTE_MS)
+def test_requests_that_arrived_together_ask_for_the_revision_once(store: WatchedStore) -> None:
+    clock = FixedClock(BASE_MS + 5 * MINUTE_MS)
     reader = reader_on(store, clock)
 
     async def run() -> list[int]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64encode
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,9 +16,9 @@ from common.events import Event, from_http, types
 from common.events.codec import headers_of
 from common.events.own import AnalyticsRequested
 from common.models.dead_letters import PAYLOAD_BYTES, DeadLetter, Reason, dead_letter
+from common.storage.sqlite.market import SqliteMarketStore
 from common.wire.rejected import encode_rejected
 from functions.dead_letter.archive import Archive, letters_of
-from tests.support.memory_stores import MemoryMarketStore
 
 NOW = 1_760_961_600_000
 
@@ -176,20 +177,30 @@ def test_rejected_messages_that_come_by_way_of_the_dead_letter_sink_are_read_too
     assert letters_of(event, time_ms=NOW) == [sound(1)]
 
 
-def test_what_arrives_is_stored_and_an_empty_batch_is_nothing() -> None:
-    store = MemoryMarketStore()
-    archive = Archive(store, FixedClock(NOW))  # type: ignore[arg-type] # it only writes
-    asyncio.run(archive.keep(undelivered()))
-    asyncio.run(archive.keep(rejected(encode_rejected(sound(1)))))
-    asyncio.run(archive.keep(rejected()))
-    assert [letter.origin for letter in store.letters] == ["broker", "bridge"]
-    assert store.writes == 2
+def test_what_arrives_is_stored_and_an_empty_batch_is_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = SqliteMarketStore(tmp_path, busy_timeout_ms=2000)
+        archive = Archive(store, FixedClock(NOW))
+        for event in (undelivered(), rejected(encode_rejected(sound(1))), rejected()):
+            await archive.keep(event)
+        letters, total = await store.dead_letters()
+        assert [letter.origin for letter in letters] == ["broker", "bridge"]
+        assert total == 2
+        await store.close()
+
+    asyncio.run(scenario())
 
 
-def test_a_store_that_is_away_makes_the_event_come_again() -> None:
-    archive = Archive(MemoryMarketStore(failing=True), FixedClock(NOW))  # type: ignore[arg-type] # it only writes
-    with pytest.raises(StoreUnavailable):
-        asyncio.run(archive.keep(undelivered()))
+def test_a_store_that_is_away_makes_the_event_come_again(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder is to be")
+
+    async def scenario() -> None:
+        store = SqliteMarketStore(tmp_path / "state", busy_timeout_ms=2000)
+        with pytest.raises(StoreUnavailable):
+            await Archive(store, FixedClock(NOW)).keep(undelivered())
+        await store.close()
+
+    asyncio.run(scenario())
 
 
 texts = st.text(max_size=40)

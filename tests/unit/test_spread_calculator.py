@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,6 @@ from common.events.own import AnalyticsRequested
 from common.models.families import Family
 from common.models.rows import CandleRow, DepthRow
 from common.storage.columns import CandleColumns
-from common.storage.ports import MarketStore
 from common.timeframes import Timeframe
 from common.times import HOUR_MS, MINUTE_MS, parse_instant
 from functions.spread.calculator import compute
@@ -33,7 +32,7 @@ from functions.volatility.inputs import VolatilityInputs
 from tests.support import exact_books
 from tests.support.calculators import encoded_fields, flat, history_of, number, recorded_until
 from tests.support.candles import part, random_walk, recorded_rows, without
-from tests.support.memory_stores import MemoryMarketStore
+from tests.support.watched_store import watched_store
 
 H1 = Timeframe.H1
 AS_OF = parse_instant("2025-12-31T23:59:00Z")
@@ -219,11 +218,11 @@ def row(age_ms: int, bids: Levels = (("100", "1"),), asks: Levels = (("101", "1"
 
 
 def loaded(*rows: DepthRow, candles: Sequence[CandleRow] = (), **changes: Any) -> SpreadInputs | Missing:
-    store = MemoryMarketStore()
-    store.put(Family.DEPTH, rows)
-    store.put(Family.CANDLES, candles)
     request = {"metric": "spread", "symbols": ("BTCUSDT",), "as_of_ms": AS_OF, **changes}
-    return asyncio.run(load(cast("MarketStore", store), SPREAD, AnalyticsRequested.model_validate(request)))
+    with watched_store() as store:
+        store.put(Family.DEPTH, rows)
+        store.put(Family.CANDLES, candles)
+        return asyncio.run(load(store, SPREAD, AnalyticsRequested.model_validate(request)))
 
 
 def test_the_books_of_the_last_minute_are_read_oldest_first() -> None:
