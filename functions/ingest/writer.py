@@ -148,7 +148,7 @@ class Writer:
     def _count(self, kind: str, batch: Batch, counts: WriteCounts) -> None:
         family = BY_KIND[kind].family
         PROCESSED.labels(kind).inc(len(batch.rows))
-        for result in ("inserted", "updated", "unchanged"):
+        for result in ("inserted", "updated", "unchanged", "contradicted"):
             STORED.labels(family, result).inc(getattr(counts, result))
         for letter in batch.dead_letters:
             FAILED.labels(kind, letter.reason).inc()
@@ -157,6 +157,9 @@ class Writer:
             if name not in self._seen_unhandled:
                 self._seen_unhandled.add(name)
                 log.info("messages of this kind are not stored", extra={"kind": name})
+        if counts.contradicted:
+            extra = {"kind": kind, "count": counts.contradicted}
+            log.warning("facts contradict stored ones: see the store's contradictions", extra=extra)
         if batch.dead_letters:
             extra = {
                 "kind": kind,

@@ -27,6 +27,7 @@ READY_STATUSES: Final = (200, 404)  # a project without that route is ready with
 RECEIVED: Final = "data_manager_messages_received_total"
 STORED: Final = "petrosa_rows_stored_total"
 _RAW: Final = 'event_type="raw"'  # counts every message a second time
+_STORED_RESULTS: Final = ('result="inserted"', 'result="updated"')
 _HTTP_TIMEOUT_S: Final = 2.0
 _READ_SHARE: Final = 50  # a read of the stores is followed by a pause of 50 times its length
 
@@ -177,7 +178,7 @@ class Observer:
         stored = dict.fromkeys(Family, 0.0)
         for labels, value in metrics_text.values(metrics, STORED).items():
             for family in Family:
-                if f'family="{family}"' in labels and 'result="unchanged"' not in labels:
+                if f'family="{family}"' in labels and any(result in labels for result in _STORED_RESULTS):
                     stored[family] += value
         rates = {family: self._rates.rate(family, value, now_s) for family, value in stored.items()}
         return self._rates.rate("received", received, now_s), {name: rate for name, rate in rates.items() if rate}
