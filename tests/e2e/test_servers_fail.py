@@ -14,6 +14,7 @@ from common.events.sink import Sink
 from common.models.families import Family
 from common.settings import Settings
 from common.storage.open import open_metadata_store
+from tests.support.mongo_stores import collect_sockets
 from tests.support.mysql_databases import address
 from tests.support.servers.mongodb import MongoServer
 from tests.support.servers.mysql import MySqlServer
@@ -26,6 +27,12 @@ pytestmark = [pytest.mark.slow]
 TRADES = 20_000
 FROZEN_S = 30.0
 BOUNDED_S = 20.0  # what an answer may take meanwhile: less than the freeze lasts
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_are_left() -> Iterator[None]:
+    yield
+    collect_sockets()
 
 
 @pytest.fixture

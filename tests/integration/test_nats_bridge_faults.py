@@ -35,6 +35,8 @@ def trades(count: int, start: int = 0) -> list[bytes]:
 # What a stop at once must stay below: the time that batches at the sink get to finish; what a hanging sink is given.
 FINISH_S = 8
 SINK_TIMEOUT_S = 60
+# Where every message has to come once: a bridge that gets no processor for a while has not lost its messages.
+UNHURRIED = {"NATS_ACK_WAIT_SECONDS": "30"}
 
 
 def wait_taken(sink: HttpSink, messages: list[bytes], seconds: float = PATIENCE_S) -> None:
@@ -126,8 +128,8 @@ def test_a_slow_sink_is_not_sent_the_same_messages_again(server: NatsServer, sin
 def test_a_slow_sink_bounds_what_the_bridge_holds(server: NatsServer, sink: HttpSink, tmp_path: Path) -> None:
     messages = trades(9000)
     sink.delay_s = 0.3
-    small = {"BRIDGE_BATCH_MESSAGES": "100", "BRIDGE_BATCHES_IN_FLIGHT": "2", "SINK_TIMEOUT_SECONDS": "10"}
-    with bridge(server, sink, tmp_path, **small) as process:
+    small = {"BRIDGE_BATCH_MESSAGES": "100", "BRIDGE_BATCHES_IN_FLIGHT": "2", "SINK_TIMEOUT_SECONDS": "60"}
+    with bridge(server, sink, tmp_path, **small, **UNHURRIED) as process:
         publish(server, messages)
         held = []
         for _ in range(20):
@@ -247,7 +249,7 @@ def test_a_killed_bridge_loses_nothing_and_its_successor_goes_on(
 
 def test_two_replicas_share_the_work(server: NatsServer, sink: HttpSink, tmp_path: Path) -> None:
     messages = trades(12_000)
-    with bridge(server, sink, tmp_path) as first, bridge(server, sink, tmp_path) as second:
+    with bridge(server, sink, tmp_path, **UNHURRIED) as first, bridge(server, sink, tmp_path, **UNHURRIED) as second:
         publish(server, messages)
         wait_taken(sink, messages)
         wait_settled(server)
