@@ -3,26 +3,27 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from common.analytics.calculators.regime import REGIME
 from common.analytics.calculators.trend import TREND
 from common.analytics.calculators.volatility import VOLATILITY
 from common.analytics.calculators.volume import VOLUME
+from common.analytics.declaration import Field as Declared
+from common.analytics.declaration import Metric, Record
 from common.host.answers import Answer, Pagination, pagination
 from common.host.parameters import Offset, Period, Query, SortOrder
 from common.storage.ports import AnalyticsDocument
 from common.timeframes import Timeframe
 from common.times import to_iso
 from functions.api_analysis.explanation import explained
-from functions.api_analysis.models import Explanation
+from functions.api_analysis.models import Explanation, record_model
 from functions.api_analysis.pairs import Pairs
 from functions.api_analysis.reader import AnalysisReader, Reading
 
 DEFAULT_PAIRS: Final = ("BTCUSDT", "ETHUSDT")
-METRICS: Final = (VOLATILITY.name, VOLUME.name, TREND.name, REGIME.name)
 
 SortBy = Literal["symbol", "volatility", "volume", "trend"]
 
@@ -43,51 +44,41 @@ class OverviewQuery(Query):
     explain: bool = Field(default=False, description="Add what the documents were computed from.")
 
 
-class VolatilityPart(Answer):
-    """Volatility."""
-
-    annualized: str | None
-
-
-class VolumePart(Answer):
-    """Volume."""
-
-    spike_ratio: str | None = Field(description="Last closed volume over the usual one.")
+def _part(metric: Metric, **names: str) -> Record:
+    """Return some fields of a metric's documents under the names that the overview gives them."""
+    declared = {field.key: field for field in metric.fields}
+    fields = (declared[stored]._replace(name=name, stored=stored) for name, stored in names.items())
+    return Record(f"{metric.name.title()}Part", f"{metric.says}.", tuple(fields))
 
 
-class TrendPart(Answer):
-    """Trend."""
-
-    direction: str | None = Field(description="bullish or bearish: SMA 20 against SMA 50.")
-    roc: str | None = Field(description="Rate of change, in percent.")
-
-
-class RegimePart(Answer):
-    """Regime."""
-
-    classification: str | None
-    confidence: str | None
-
-
-class PairOverview(Answer):
-    """One pair; what is not known is null."""
-
-    volatility: VolatilityPart
-    volume: VolumePart
-    trend: TrendPart
-    regime: RegimePart
+PARTS: Final = {
+    VOLATILITY.name: _part(VOLATILITY, annualized="annualized_volatility"),
+    VOLUME.name: _part(VOLUME, spike_ratio="volume_spike_ratio"),
+    TREND.name: _part(TREND, direction="crossover_signal", roc="rate_of_change"),
+    REGIME.name: _part(REGIME, classification="regime", confidence="confidence"),
+}
+PAIR: Final = Record(
+    "PairOverview",
+    "One pair; what is not known is null.",
+    tuple(Declared(name, "", part.says, shape=part, always=True) for name, part in PARTS.items()),
+)
 
 
-class OverviewAnswer(Answer):
+class OverviewBase(Answer):
     """Several pairs; one without any document is null."""
 
-    overview: dict[str, PairOverview | None]
     period: str
     timestamp: str
     pairs_requested: int
     pairs_available: int = Field(description="Of those requested, how many have a document.")
     pagination: Pagination
     explain: dict[str, list[Explanation]] | None = None
+
+
+_BY_PAIR: Final[dict[str, Any]] = {
+    "overview": (dict[str, record_model(PAIR) | None], Field(description="By pair."))  # type: ignore[misc] # made at run time
+}
+OverviewAnswer: Final = create_model("OverviewAnswer", __base__=OverviewBase, **_BY_PAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +127,7 @@ async def overview(reader: AnalysisReader, query: OverviewQuery) -> Reading:
 
 
 async def _newest(reader: AnalysisReader, pair: str, period: Timeframe) -> Newest:
-    found = [await reader.newest(pair, metric, period) for metric in METRICS]
+    found = [await reader.newest(pair, metric, period) for metric in PARTS]
     return Newest(pair, {document.metric: document for document in found if document is not None})
 
 
@@ -154,15 +145,4 @@ def ordered(found: Sequence[Newest], query: OverviewQuery) -> list[Newest]:
 def _shown(one: Newest) -> dict[str, dict[str, str | None]] | None:
     if not one.documents:
         return None
-    return {
-        "volatility": {"annualized": one.field("volatility", "annualized_volatility")},
-        "volume": {"spike_ratio": one.field("volume", "volume_spike_ratio")},
-        "trend": {
-            "direction": one.field("trend", "crossover_signal"),
-            "roc": one.field("trend", "rate_of_change"),
-        },
-        "regime": {
-            "classification": one.field("regime", "regime"),
-            "confidence": one.field("regime", "confidence"),
-        },
-    }
+    return {name: {field.name: one.field(name, field.key) for field in part.fields} for name, part in PARTS.items()}

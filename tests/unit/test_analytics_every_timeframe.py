@@ -179,3 +179,4 @@ def test_the_openapi_document_says_what_each_field_means(served: Callable[[Timef
         assert set(fields.split()) <= set(properties)
         assert all("description" in properties[name] for name in properties)
         assert properties["rows_used"]["x-unit"] == "rows"
+    assert schemas["VolatilityPart"]["properties"]["annualized"]["x-unit"] == "per year"
