@@ -42,10 +42,11 @@ run: setup ## Start the whole system on http://127.0.0.1:8080 (Ctrl-C stops it; 
 
 test: setup-test ## Run the whole suite, with lint and types before it
 	@$(MAKE) --no-print-directory lint types test-servers
-	@# Unit tests share nothing, so they run side by side; what runs whole systems and servers has the machine to itself.
-	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS) || test $$? -eq 5
+	@# Unit tests share nothing, and each process of the contract tests has servers of its own, so they run side by side;
+	@# what runs whole systems has the machine to itself.
+	$(BIN)/python -m pytest tests/unit tests/contract -n 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS) || test $$? -eq 5
 	@$(MAKE) --no-print-directory test-numbers
-	$(BIN)/python -m pytest tests/contract tests/integration tests/e2e --cov --cov-append --cov-report=term \
+	$(BIN)/python -m pytest tests/integration tests/e2e --cov --cov-append --cov-report=term \
 	  $(PYTEST_ARGS) || test $$? -eq 5
 
 test-numbers: setup-test ## Run the tests of numbers on another kernel of linear algebra than this machine's own
