@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -16,12 +16,16 @@ import pytest
 
 from common.errors import StoreUnavailable
 from common.models.families import FAMILIES, Family
+from common.models.rows import TradeRow
 from common.storage.ports import MarketStore, Window, WriteCounts
+from common.storage.sqlite import schema
 from common.storage.sqlite.base import FILE_NAME
+from common.storage.sqlite.facts import write_facts
 from common.storage.sqlite.market import SqliteMarketStore
+from common.storage.sqlite.tables import TABLES
 from tests.contract.market_store_contract import MarketStoreContract, OpenStore, using
 from tests.support.sqlite_files import locked, run_child, running_child
-from tests.support.store_rows import CANDLES, TRADES, letter, put, rows_of, trade
+from tests.support.store_rows import CANDLES, HOUR_MS, START_MS, TRADES, letter, put, rows_of, trade
 
 BUSY_MS = 300
 
@@ -131,6 +135,32 @@ def test_a_file_that_is_replaced_is_read_and_written_anew(tmp_path: Path) -> Non
         assert await rows_of(store, TRADES) == [trade(7), trade(8)]
 
     using(lambda: opened(tmp_path), scenario)
+
+
+# What a batch costs
+
+
+def steps_of(connection: sqlite3.Connection, rows: Sequence[TradeRow]) -> int:
+    """Write facts and return how many hundreds of its steps SQLite needed."""
+    calls = count()
+    connection.set_progress_handler(lambda: next(calls) < 0, 100)
+    write_facts(connection, TABLES[Family.TRADES], rows)
+    connection.set_progress_handler(None, 0)
+    return next(calls)
+
+
+def test_facts_are_compared_without_reading_what_lies_between_them() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.prepare(connection)
+    trades = [trade(number, time_ms=START_MS + number * HOUR_MS // 1000) for number in range(12_000)]
+    ends = [*trades[:500], *trades[-500:]]
+    write_facts(connection, TABLES[Family.TRADES], trades[:500])
+    write_facts(connection, TABLES[Family.TRADES], trades[-500:])
+    repeated = steps_of(connection, ends)
+    filling = [steps_of(connection, trades[start : start + 1000]) for start in range(500, 11_500, 1000)]
+    assert max(filling) < 2 * min(filling)
+    assert steps_of(connection, ends) < 2 * repeated
+    connection.close()
 
 
 # Locks

@@ -104,6 +104,7 @@ _TIMED: Final = {
     "candles": "symbol, timeframe",
 }
 _SPAN_ROWS: Final = 2000
+_NEAR_MS: Final = 600_000
 
 
 def _run(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
@@ -159,14 +160,18 @@ def _resolve(connection: sqlite3.Connection, table: str, identity: str) -> None:
 
 
 def _find_spans(connection: sqlite3.Connection, table: str, identity: str) -> None:
+    """Note stretches of a bounded number of rows that are near each other in time."""
+    dated = (
+        f"SELECT symbol, time_ms, {identity} AS id, time_ms - lag(time_ms, 1, time_ms) OVER in_order > {_NEAR_MS} AS far "
+        f"FROM {table} WINDOW in_order AS (PARTITION BY symbol ORDER BY time_ms, {identity})"
+    )
     numbered = (
-        f"SELECT symbol, time_ms, {identity} AS id, "
-        f"(row_number() OVER (PARTITION BY symbol ORDER BY time_ms, {identity}) - 1) / {_SPAN_ROWS} AS part "
-        f"FROM {table}"
+        f"SELECT *, sum(far) OVER in_order AS stretch, (row_number() OVER in_order - 1) / {_SPAN_ROWS} AS part "
+        f"FROM ({dated}) WINDOW in_order AS (PARTITION BY symbol ORDER BY time_ms, id)"
     )
     spans = connection.execute(
         f"SELECT '{table}_' || symbol, max(id), min(id), min(time_ms), max(time_ms), count(*) FROM ({numbered}) "
-        "GROUP BY symbol, part"
+        "GROUP BY symbol, stretch, part"
     )
     connection.executemany(ADD_SPAN, spans)
 
