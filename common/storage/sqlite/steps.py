@@ -162,7 +162,8 @@ def _resolve(connection: sqlite3.Connection, table: str, identity: str) -> None:
 def _find_spans(connection: sqlite3.Connection, table: str, identity: str) -> None:
     """Note stretches of a bounded number of rows that are near each other in time."""
     dated = (
-        f"SELECT symbol, time_ms, {identity} AS id, time_ms - lag(time_ms, 1, time_ms) OVER in_order > {_NEAR_MS} AS far "
+        f"SELECT symbol, time_ms, {identity} AS id, "
+        f"time_ms - lag(time_ms, 1, time_ms) OVER in_order > {_NEAR_MS} AS far "
         f"FROM {table} WINDOW in_order AS (PARTITION BY symbol ORDER BY time_ms, {identity})"
     )
     numbered = (
