@@ -40,12 +40,12 @@ class Pagination(Answer):
     """Which part of the matching rows an answer holds."""
 
     total: int = Field(description="Rows that match, over all pages.")
-    limit: int
-    offset: int
+    limit: int = Field(description="Rows of a page, at most.")
+    offset: int = Field(description="Rows before this page.")
     page: int = Field(description="Number of this page, from 1.")
     pages: int = Field(description="Pages of this size.")
-    has_next: bool
-    has_previous: bool
+    has_next: bool = Field(description="Whether rows follow.")
+    has_previous: bool = Field(description="Whether rows were skipped.")
 
 
 def pagination(total: int, *, limit: int, offset: int) -> dict[str, object]:

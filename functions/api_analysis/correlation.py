@@ -15,7 +15,16 @@ from common.host.answers import Answer, Pagination
 from common.host.parameters import Period, one_of
 from common.storage.ports import AnalyticsDocument
 from functions.api_analysis.explanation import explained
-from functions.api_analysis.models import Explanation, HistoryQuery, fields_of, record_model
+from functions.api_analysis.models import (
+    CollectionName,
+    Explanation,
+    HistoryQuery,
+    MethodName,
+    MetricName,
+    WindowName,
+    fields_of,
+    record_model,
+)
 from functions.api_analysis.pairs import Pairs
 from functions.api_analysis.reader import AnalysisReader, Reading, basis_of, completeness_of
 
@@ -44,23 +53,23 @@ class CorrelationMetadata(Answer):
     last_updated: str = Field(description="When it was computed.")
     as_of: str = Field(description="The instant that it is about: nothing later went in.")
     data_until: str | None = Field(description="Close of the newest candle that went in.")
-    rows_used: int | None
+    rows_used: int | None = Field(description="Rows that were read, of all pairs.")
     warmup_complete: bool | None = Field(description="Whether every pair had enough candles for what is recursive.")
-    benchmark: str | None
-    collection: str
+    benchmark: str | None = Field(description="The pair that the others are compared with.")
+    collection: CollectionName
 
 
 class CorrelationBase(Answer):
     """Correlation of some pairs. What is not known of a pair is null."""
 
-    pairs: list[str]
+    pairs: list[str] = Field(description="The pairs asked for.")
     period: str
-    metric: str
-    method: str
-    window: str
+    metric: MetricName
+    method: MethodName
+    window: WindowName
     pagination: Pagination | None = Field(default=None, description="Of the history.")
     metadata: CorrelationMetadata
-    explain: Explanation | None = None
+    explain: Explanation | None = Field(default=None, description="Of the matrix, when asked for.")
 
 
 # A pair's row of the matrix stands in the matrix, and not in its details once more.
@@ -169,7 +178,7 @@ def _market(body: Document) -> dict[str, object]:
 
 
 def _completeness(documents: Iterable[AnalyticsDocument | None]) -> float | None:
-    """Return the mean of what the documents say about their input; nothing without any."""
+    """Return the mean of what the documents say about their input; None without any."""
     shares = [completeness_of(one) for one in documents if one is not None]
     known = [share for share in shares if share is not None]
     return round(fmean(known), 2) if known else None

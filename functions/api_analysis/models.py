@@ -26,6 +26,12 @@ from common.host.parameters import (
 
 DEFAULT_LIMIT: Final = 10
 
+# What stands in several answers.
+MetricName = Annotated[str, Field(description="Name of the metric.")]
+MethodName = Annotated[str, Field(description="How it was computed, or the one field that was asked for.")]
+WindowName = Annotated[str, Field(description="Name of the window that was computed.")]
+CollectionName = Annotated[str, Field(description="The dataset that the documents belong to.")]
+
 
 class Selection(Query):
     """What to show of which metric."""
@@ -77,8 +83,8 @@ class Metadata(Answer):
 
     data_completeness: float | None = Field(description="Completeness of the input of the newest value, in percent.")
     last_updated: str | None = Field(description="When the newest document was computed.")
-    collection: str
-    records_returned: int
+    collection: CollectionName
+    records_returned: int = Field(description="Rows in this answer.")
 
 
 class SingleMetadata(Answer):
@@ -86,29 +92,29 @@ class SingleMetadata(Answer):
 
     timestamp: str = Field(description="When it was computed.")
     source: str = Field(description="The store that answered.")
-    collection: str
+    collection: CollectionName
     data_completeness: float | None = Field(description="Completeness of its input, in percent.")
 
 
 class Lineage(Answer):
     """One dataset that another was made from, and by what."""
 
-    dataset_id: str
-    source_dataset_id: str
-    transformation: str
+    dataset_id: str = Field(description="The dataset that was made.")
+    source_dataset_id: str = Field(description="The dataset that was read.")
+    transformation: str = Field(description="What made it.")
 
 
 class Explanation(Answer):
     """What a document was computed from, and how."""
 
     inputs: list[str] = Field(description="Ids of the datasets that were read.")
-    window: str | None
-    parameters: dict[str, Any]
-    as_of: str | None
-    data_until: str | None
-    rows_used: int | None
-    warmup_complete: bool | None
-    lineage: list[Lineage]
+    window: str | None = Field(description="Name of the window.")
+    parameters: dict[str, Any] = Field(description="What the calculator was set to, by name.")
+    as_of: str | None = Field(description="The instant that it is about: nothing later went in.")
+    data_until: str | None = Field(description="Close of the newest candle that went in, or time of the newest row.")
+    rows_used: int | None = Field(description="Rows that were read.")
+    warmup_complete: bool | None = Field(description="Whether there were enough rows for what is recursive.")
+    lineage: list[Lineage] = Field(description="From which datasets it was made.")
 
 
 class ListingAnswer(Answer):
@@ -116,9 +122,9 @@ class ListingAnswer(Answer):
 
     pair: str
     period: str
-    metric: str
-    method: str
-    window: str
+    metric: MetricName
+    method: MethodName
+    window: WindowName
     values: list[Any]
     pagination: Pagination
     metadata: Metadata
@@ -130,9 +136,9 @@ class SingleAnswer(Answer):
 
     pair: str
     period: str | None = Field(default=None, description="Absent where documents have no timeframe.")
-    metric: str
-    method: str
-    window: str
+    metric: MetricName
+    method: MethodName
+    window: WindowName
     data: Any
     values: list[Any] | None = Field(default=None, description="History, when asked for by start, end or limit.")
     pagination: Pagination | None = Field(default=None, description="Of the history.")
@@ -154,7 +160,8 @@ def single_query(metric: Metric) -> type[SingleQuery]:
 def listing_answer(metric: Metric) -> type[ListingAnswer]:
     """Return the answer of a route that lists documents."""
     value = value_model(metric)
-    return create_model(f"{_name(metric)}Answer", __base__=ListingAnswer, values=(list[value], ...))  # type: ignore[valid-type]
+    values: Any = (list[value], Field(description="The documents."))  # type: ignore[valid-type]
+    return create_model(f"{_name(metric)}Answer", __base__=ListingAnswer, values=values)
 
 
 def single_answer(metric: Metric) -> type[SingleAnswer]:

@@ -68,11 +68,11 @@ class OverviewBase(Answer):
     """Several pairs; one without any document is null."""
 
     period: str
-    timestamp: str
-    pairs_requested: int
+    timestamp: str = Field(description="When it was answered.")
+    pairs_requested: int = Field(description="How many pairs were asked for.")
     pairs_available: int = Field(description="Of those requested, how many have a document.")
     pagination: Pagination
-    explain: dict[str, list[Explanation]] | None = None
+    explain: dict[str, list[Explanation]] | None = Field(default=None, description="By pair, when asked for.")
 
 
 _BY_PAIR: Final[dict[str, Any]] = {
