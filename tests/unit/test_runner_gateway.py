@@ -38,11 +38,11 @@ def origin(
     return Origin(Routes(by_prefix or {}, groups or {}), tuple(groups or ()), texts)
 
 
-def get(app: ASGIApp, path: str) -> httpx.Response:
+def get(app: ASGIApp, path: str, method: str = "GET") -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://origin") as client:
-            return await client.get(path)
+            return await client.request(method, path)
 
     return asyncio.run(ask())
 
@@ -128,6 +128,13 @@ def test_the_documentation_page_reads_the_document() -> None:
     page = get(origin(), "/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert "/openapi.json" in page.text
+
+
+@pytest.mark.parametrize("path", ["/docs", "/metrics", "/metrics/", "/openapi.json"])
+def test_what_belongs_to_the_whole_system_is_only_read(path: str) -> None:
+    answer = get(origin(), path, "POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert get(origin(), path, "HEAD").status_code == 200
 
 
 def exposition(count: int) -> str:

@@ -15,12 +15,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common import product
-from common.errors import TemporaryError
-from common.host.errors import ErrorAnswer, request_answer
+from common.errors import NotFound, TemporaryError
+from common.host.errors import not_allowed, request_answer
 from infra.local.origin import metrics_text, openapi
 from infra.local.origin.openapi import Document
 
 _FUNCTIONS: Final = "/functions/"
+_OWN: Final = frozenset({"/docs", "/metrics", "/metrics/", "/openapi.json"})
+_READING: Final = ("GET", "HEAD")
 _GATHER_TIMEOUT_S: Final = 3.0
 _DOCUMENTS_TIMEOUT_S: Final = 20.0  # each group loads the library that writes its document
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -76,17 +78,17 @@ class Origin:
             name, _, rest = path.removeprefix(_FUNCTIONS).partition("/")
             app, scope = self._routes.by_name.get(name), under(scope, f"{_FUNCTIONS}{name}", rest)
         if app is None:
-            app = await self._own(path)
+            app = await self._own(path, scope["method"])
         await app(scope, receive, send)
 
-    async def _own(self, path: str) -> Response:
+    async def _own(self, path: str, method: str) -> Response:
+        if path not in _OWN:
+            return request_answer(NotFound("Not Found"))
+        if method not in _READING:
+            return not_allowed(*_READING)
         if path in {"/metrics", "/metrics/"}:
             return Response(metrics_text.merged(await self._metrics()), headers={"content-type": _METRICS_TYPE})
-        if path == "/openapi.json":
-            return await self._openapi()
-        if path == "/docs":
-            return _docs()
-        return ErrorAnswer({"detail": "Not Found"}, status_code=404)
+        return await self._openapi() if path == "/openapi.json" else _docs()
 
     async def _openapi(self) -> Response:
         if self._document is None:
