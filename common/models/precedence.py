@@ -44,7 +44,7 @@ class Precedence(Generic[Row]):
         return best
 
     def replacement(self, stored: Row | None, incoming: Row) -> "Replacement[Row] | None":
-        """Return what to store instead of ``stored``, or nothing when ``incoming`` does not win."""
+        """Return what to store instead of ``stored``, or None when ``incoming`` does not win."""
         if stored is None:
             return Replacement(self.succeed(incoming, None), is_new=True, is_change=True)
         if self.rank(incoming) <= self.rank(stored):

@@ -232,7 +232,7 @@ class AnalyticsStore(Protocol):
         ...
 
     async def newest_computed_at(self, metric: str | None = None) -> int | None:
-        """Return when the newest document (of a metric) was computed (its ``computed_at_ms``), or nothing."""
+        """Return when the newest document (of a metric) was computed (its ``computed_at_ms``), or None."""
         ...
 
     async def revision(self) -> object | None:
@@ -261,7 +261,7 @@ class MetadataStore(Protocol):
         ...
 
     async def watermark(self, name: str) -> int | None:
-        """Return a watermark, or nothing when it was never set."""
+        """Return a watermark, or None when it was never set."""
         ...
 
     async def advance_watermark(self, name: str, expected: int | None, value: int) -> bool:
@@ -317,7 +317,7 @@ class MetadataStore(Protocol):
         ...
 
     async def claim_job(self, job_id: str, *, now_ms: int) -> BackfillJob | None:
-        """Turn a pending job into a running one, atomically; nothing when another took it."""
+        """Turn a pending job into a running one, atomically; None when another took it."""
         ...
 
     async def update_job(self, job: BackfillJob) -> bool:

@@ -23,7 +23,7 @@ class SharedRevisions:
         self._asked: dict[Series, tuple[int, object | None]] = {}
 
     async def current(self, series: Series) -> object | None:
-        """Return the revision of a series, or nothing when the store has none.
+        """Return the revision of a series, or None when the store has none.
 
         Raises:
             StoreUnavailable: the store cannot be asked.

@@ -21,7 +21,7 @@ _UNUSUAL: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, Attr
 
 
 def trade_rows(messages: Sequence[bytes], decode: Callable[[bytes], Any], latest_ms: int) -> list[TradeRow] | None:
-    """Return the rows of a batch, or nothing when not every message is a sound trade of a known symbol."""
+    """Return the rows of a batch, or None when not every message is a sound trade of a known symbol."""
     symbols = known_symbols()
     try:
         events = [decode(message).data for message in messages]

@@ -13,7 +13,7 @@ from common.storage.ports import AnalyticsStore, MarketStore, MetadataStore
 # Deletes at most ``limit`` rows older than ``cutoff_ms`` and returns how many went: ``delete(cutoff_ms, limit)``.
 Delete = Callable[[int, int], Awaitable[int]]
 
-# Tells the time of the newest row, or nothing when there is no row: ``newest_ms()``.
+# Tells the time of the newest row, or None when there is no row: ``newest_ms()``.
 Newest = Callable[[], Awaitable[int | None]]
 
 

@@ -90,7 +90,7 @@ async def sweep(
 
 
 async def _cutoff_ms(rule: Rule, now_ms: int) -> int | None:
-    """Return the instant before which rows go, or nothing when there are none.
+    """Return the instant before which rows go, or None when there are none.
 
     By the present an empty family would be asked for what arrives only afterwards, and a recording that is being
     replayed into it would be deleted.

@@ -238,7 +238,7 @@ def _show(progress: "Progress", task: "TaskID", simulation: "Simulation", publis
 
 
 async def _until_stopped(work: Coroutine[object, object, T], stop: asyncio.Event) -> T | None:
-    """Return what the work gives; nothing when it does not end in time after a stop, because NATS is away."""
+    """Return what the work gives; None when it does not end in time after a stop, because NATS is away."""
     task = asyncio.ensure_future(work)
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)

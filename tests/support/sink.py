@@ -27,7 +27,7 @@ class HttpSink:
         received: every event that was sent, taken or not.
         taken: the events that were answered with 2xx, in the order of their answers.
         status: what every event is answered with, unless ``judge`` says otherwise.
-        judge: given an event, returns the status for it, or nothing.
+        judge: given an event, returns the status for it, or None.
         is_hanging: while set, requests get no answer.
         delay_s: how long every answer takes.
         clients: the address of every connection that brought an event.

@@ -150,7 +150,7 @@ class PartialBooks:
         self._last_ms: int | None = None
 
     def after(self, difference: Difference) -> bytes | None:
-        """Return the event after ``difference`` was applied, with its ids and times; nothing when it is too early."""
+        """Return the event after ``difference`` was applied, with its ids and times; None when it is too early."""
         if self._last_ms is not None and 0 <= difference.E - self._last_ms < self.INTERVAL_MS:
             return None
         if self._book.crossed:

@@ -52,7 +52,7 @@ async def replay(
     Args:
         files: what to play.
         publisher: where to.
-        speed: how many times the recorded pace, all files on one time line; nothing for as fast as possible, one file
+        speed: how many times the recorded pace, all files on one time line; None for as fast as possible, one file
             after the other.
         stop: ends the replay early when set; what was published by then is still waited for.
         on_progress: called from time to time.

@@ -38,7 +38,7 @@ class Batch:
         state: where it stands.
         payloads: the raw messages.
         replies: their reply subjects, in step with ``payloads``.
-        letters: of rejected messages, what is kept of each, in step with ``payloads``; otherwise nothing.
+        letters: of rejected messages, what is kept of each, in step with ``payloads``; otherwise empty.
         is_kept: whether rejected messages lie in the dead-letter stream.
         sequences: their sequences in the stream, known once the batch is sealed.
         symbols: the symbols named by the messages; None stands for a message without one.

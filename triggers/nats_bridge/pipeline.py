@@ -189,7 +189,7 @@ class Pipeline:
             await self._refused(batch, answer.detail)
 
     async def _offer(self, batch: Batch) -> SinkAnswer | None:
-        """Return the sink's answer; nothing while the dead-letter stream does not take what has to lie there first."""
+        """Return the sink's answer; None while the dead-letter stream does not take what has to lie there first."""
         if batch.kind == REJECTED and not batch.is_kept:
             batch.is_kept = await self._dead_letters.keep(batch)
             if not batch.is_kept:

@@ -86,7 +86,7 @@ class MongoAnalyticsStore(MongoStore):
 
     @bounded
     async def newest_computed_at(self, metric: str | None = None) -> int | None:
-        """Return when the newest document (of a metric) was computed, or nothing."""
+        """Return when the newest document (of a metric) was computed, or None."""
         collections = await self._collections(metric)
         times = await all_of(reading.end_of(collection, DESCENDING) for collection in collections)
         return max((time_ms for time_ms in times if time_ms is not None), default=None)

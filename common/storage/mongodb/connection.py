@@ -153,7 +153,7 @@ class Connection:
 
     @property
     def timeout_ms(self) -> float | None:
-        """Bound on every call, or nothing when the URL lifts it."""
+        """Bound on every call, or None when the URL lifts it."""
         timeout_s = self._client.options.timeout
         return timeout_s * 1000 if timeout_s else None
 

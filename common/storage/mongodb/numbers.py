@@ -36,7 +36,7 @@ def stored_number(text: str) -> Decimal128 | str:
 
 
 def bid(text: str) -> bytes | None:
-    """Return the 16 bytes of a decimal text, in the binary integer form; nothing if they could not give it back.
+    """Return the 16 bytes of a decimal text, in the binary integer form; None if they could not give it back.
 
     What they give back has no leading zeros, no exponent, and no point without digits on both sides.
     """
@@ -90,7 +90,7 @@ def number_text(value: object) -> str:
 
 
 def optional_number_text(value: object) -> str | None:
-    """Return a stored number as decimal text, or nothing for null."""
+    """Return a stored number as decimal text, or None for null."""
     return None if value is None else number_text(value)
 
 

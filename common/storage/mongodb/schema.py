@@ -23,7 +23,7 @@ from common.times import SECOND_MS
 ANALYTICS: Final = "analytics"
 TTL_INDEX: Final = "ttl"
 
-# Age in milliseconds at which documents are removed, by family, DEAD_LETTERS or ANALYTICS; nothing means never.
+# Age in milliseconds at which documents are removed, by family, DEAD_LETTERS or ANALYTICS; without an age they stay.
 Ages = Mapping[str, int]
 
 _EXISTS_OTHERWISE: Final = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict

@@ -22,5 +22,5 @@ def instant_ms(value: object) -> int:
 
 
 def optional_instant_ms(value: object) -> int | None:
-    """Return a stored instant in milliseconds, or nothing for null."""
+    """Return a stored instant in milliseconds, or None for null."""
     return None if value is None else instant_ms(value)

@@ -43,7 +43,7 @@ class Backend(Protocol):
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds that a call waits for its turn; nothing: as long as it takes."""
+        """Seconds that a call waits for its turn; None: as long as it takes."""
         ...
 
     def prepare(self) -> None:

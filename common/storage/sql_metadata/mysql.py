@@ -131,7 +131,7 @@ class MySqlBackend:
         """Nothing is known of the server's disks until a write fails."""
 
     def _version(self) -> str | None:
-        """Return the version of the tables, nothing for a database without them, which is made when it is missing."""
+        """Return the version of the tables, None for a database without them, which is made when it is missing."""
         try:
             with self.engine.connect() as connection:
                 version: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a constant

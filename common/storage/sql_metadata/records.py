@@ -46,7 +46,7 @@ class Record(Generic[E]):
         return [self.entity(**{name: row[column] for name, column in names.items()}) for row in rows]
 
     def find(self, connection: Connection, key: str) -> E | None:
-        """Return the entity of a key, or nothing."""
+        """Return the entity of a key, or None."""
         found = self.read(connection, select(self.table).where(self._key == key))
         return found[0] if found else None
 

@@ -30,7 +30,7 @@ def try_writing(connection: Connection) -> None:
 
 
 def watermark(connection: Connection, name: str) -> int | None:
-    """Return a watermark, or nothing."""
+    """Return a watermark, or None."""
     return connection.scalar(select(WATERMARKS.c.value).where(WATERMARKS.c.name == name))
 
 

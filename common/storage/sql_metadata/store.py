@@ -44,7 +44,7 @@ class SqlMetadataStore:
         return self._backend.name
 
     async def watermark(self, name: str) -> int | None:
-        """Return a watermark, or nothing when it was never set."""
+        """Return a watermark, or None when it was never set."""
         return await self._read(partial(statements.watermark, name=name))
 
     async def advance_watermark(self, name: str, expected: int | None, value: int) -> bool:
@@ -102,7 +102,7 @@ class SqlMetadataStore:
         return await self._read(partial(statements.jobs, status=status, limit=limit, offset=offset))
 
     async def claim_job(self, job_id: str, *, now_ms: int) -> BackfillJob | None:
-        """Turn a pending job into a running one, atomically; nothing when another took it."""
+        """Turn a pending job into a running one, atomically; None when another took it."""
         return await self._write(partial(statements.claim_job, job_id=job_id, now_ms=now_ms))
 
     async def update_job(self, job: BackfillJob) -> bool:

@@ -67,7 +67,7 @@ class SqliteAnalyticsStore(SqliteStore):
         return await self._database.read(partial(_count, values=values))
 
     async def newest_computed_at(self, metric: str | None = None) -> int | None:
-        """Return when the newest document (of a metric) was computed, or nothing."""
+        """Return when the newest document (of a metric) was computed, or None."""
         return await self._database.read(partial(_newest, metric=metric))
 
     async def revision(self) -> object | None:

@@ -14,7 +14,7 @@ MIN_FREE_BYTES: Final = 1024 * 1024
 
 
 def identity(path: Path) -> FileIdentity | None:
-    """Return which file stands at ``path``, or nothing when there is none.
+    """Return which file stands at ``path``, or None when there is none.
 
     An open connection goes on writing to a file that was moved, deleted or replaced, and nobody would ever read
     those rows again; comparing this before each use costs about a microsecond.

@@ -81,7 +81,7 @@ class RetryTable:
     delivery: Delivery
 
     def wait_s(self, retry: int) -> float | None:
-        """Return the wait before the retry of this number, or nothing when there is none left."""
+        """Return the wait before the retry of this number, or None when there is none left."""
         return self.growing_wait_s(retry) if retry < self.delivery.retry else None
 
     def growing_wait_s(self, retry: int) -> float:

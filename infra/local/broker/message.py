@@ -50,7 +50,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def ttl(self) -> int | None:
-        """How often the event may still enter a broker; nothing when it says nothing that can be read."""
+        """How often the event may still enter a broker; None when it says nothing that can be read."""
         value = self.value(TTL_HEADER)
         return int(value) if value is not None and value.isdigit() and len(value) < 10 else None
 

@@ -52,7 +52,7 @@ class Stores:
 
     Attributes:
         description: what they are, for people.
-        mongodb_url: address of MongoDB with its database, without an account; nothing where files are used.
+        mongodb_url: address of MongoDB with its database, without an account; None where files are used.
         servers: those that the run starts.
     """
 

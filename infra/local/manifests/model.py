@@ -101,7 +101,7 @@ class Delivery:
         retry: attempts after the first.
         policy: how the wait grows.
         delay_s: the unit of the wait.
-        timeout_s: time for one request; nothing means the platform's own limit.
+        timeout_s: time for one request; None means the platform's own limit.
         dead_letter_sink: who gets what could not be delivered.
     """
 

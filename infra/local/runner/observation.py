@@ -50,7 +50,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the stores hold; nothing where a store did not answer."""
+    """What the stores hold; None where a store did not answer."""
 
     rows: Mapping[Family, int] | None = None
     dead_letters: int | None = None
@@ -76,7 +76,7 @@ class Rates:
         self._before: dict[str, tuple[float, float]] = {}
 
     def rate(self, name: str, value: float, now_s: float) -> float | None:
-        """Return the rate since the last value of this name; nothing the first time."""
+        """Return the rate since the last value of this name; None the first time."""
         before = self._before.get(name)
         self._before[name] = (value, now_s)
         if before is None or now_s <= before[1]:
@@ -195,7 +195,7 @@ async def get(pool: httpcore.AsyncConnectionPool, url: str, timeout_s: float = _
 
 
 def read_feed(file: Path) -> FeedProgress | None:
-    """Return how far the feed came; nothing when it has not said so."""
+    """Return how far the feed came; None when it has not said so."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=FeedProgress)
     except (OSError, msgspec.MsgspecError):
@@ -203,7 +203,7 @@ def read_feed(file: Path) -> FeedProgress | None:
 
 
 def cpu_and_memory(pid: int) -> tuple[float, float] | None:
-    """Return CPU seconds and resident MiB of a process; nothing where the system does not show them (``/proc``)."""
+    """Return CPU seconds and resident MiB of a process; None where the system does not show them (``/proc``)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -62,7 +62,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 def read_record(file: Path) -> RunRecord | None:
-    """Read a record; nothing when there is none or its runner is gone."""
+    """Read a record; None when there is none or its runner is gone."""
     try:
         record = msgspec.json.decode(file.read_bytes(), type=RunRecord)
         os.kill(record.pid, 0)

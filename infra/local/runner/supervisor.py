@@ -107,7 +107,7 @@ class Part:
 
     @property
     def trouble(self) -> str:
-        """What it fails, for people; nothing when it fails nothing."""
+        """What it fails, for people; empty when it fails nothing."""
         return ", ".join(
             f"{check.described} failed {count} of {check.pace.failures}" for check, count in self.failures.items()
         )

@@ -40,7 +40,7 @@ class Minute:
         return int(tape.price[count - 1]), int(tape.quantity[count - 1]), bool(tape.is_buy[count - 1])
 
     def candle(self, timeframe: Timeframe, time_ms: int) -> Bars | None:
-        """Return the running candle of a timeframe; none while nothing was traded in it."""
+        """Return the running candle of a timeframe; None while nothing was traded in it."""
         return self._with_running(self._before[timeframe], time_ms)
 
     def window(self, time_ms: int) -> Bars:

@@ -39,7 +39,7 @@ class BadLine(Exception):
 
     Args:
         reason: a few words that are the same for all lines of this kind; they are counted.
-        detail: what was expected of which field, when the line is broken and should be named; otherwise nothing.
+        detail: what was expected of which field, when the line is broken and should be named; otherwise None.
     """
 
     def __init__(self, reason: str, detail: str | None = None) -> None:
