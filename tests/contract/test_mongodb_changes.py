@@ -157,6 +157,31 @@ def test_a_write_that_was_cut_off_is_put_on_record_once_it_cannot_be_at_work(
     asyncio.run(scenario())
 
 
+def test_writes_that_were_cut_off_do_not_pile_up_where_nobody_looks_for_changes(
+    mongodb_connection: ConnectionOptions,
+) -> None:
+    clock = LaterClock()
+
+    async def scenario() -> None:
+        async with record(mongodb_connection) as failing, record(mongodb_connection, clock) as working:
+            for span in (SPAN, Span(5, 9), Span(1500, 7000)):
+                with contextlib.suppress(RuntimeError):
+                    async with failing.recorded({"a": span}, totals=["all"]):
+                        raise RuntimeError("the store fails")
+            clock.ahead_ms = MINUTE_MS
+            before = await working.revision("a")
+            await written(working, "b")
+            assert await working._series.count_documents({"open": {"$gt": {}}}) == 0
+            assert await working.revision("a") == before is not None
+            found = await working.after(0, 10)
+            assert [(change.dataset_id, *change[2:7]) for change in found] == [
+                ("a", 5, 7000, 0, 0, 0),
+                ("b", *SPAN, 1, 0, 0),
+            ]
+
+    asyncio.run(scenario())
+
+
 def test_a_number_that_is_not_seen_yet_is_waited_for(mongodb_connection: ConnectionOptions) -> None:
     """A writer stalls between drawing its number and writing its change; another one overtakes it."""
     clock = LaterClock()

@@ -2,8 +2,8 @@
 
 No transaction spans the rows of a batch and the record of its change. So a write is registered with its series before
 it touches a row, and leaves the register only after its change is on record. One that was cut off in between stays
-registered until it cannot be at work any more; then whoever looks for changes puts it on record. So no change is lost,
-and what was read of a series while it was written is never taken for its state afterwards.
+registered until it cannot be at work any more; then whoever looks for changes or writes puts it on record. So no
+change is lost, and what was read of a series while it was written is never taken for its state afterwards.
 
 The collection ``series`` holds the register (``open``) and the count of changes of each series, ``changes`` the list
 by number, and ``counters`` the number that was drawn last.
@@ -83,6 +83,7 @@ class Changes:
         self._changes = connection.primary_collection(CHANGES)
         # A write takes no longer than its calls, which are bounded.
         self._patience_ms = (connection.timeout_ms or _UNBOUNDED_MS) + _SKEW_MS
+        self._settled_ms = 0
 
     @asynccontextmanager
     async def recorded(
@@ -99,6 +100,7 @@ class Changes:
         """
         token = uuid.uuid4().hex
         names = [*spans, *totals]
+        await self._settle_in_passing()
         await self._register(token, {**spans, **dict.fromkeys(totals)} if spans else {})
         done: dict[str, Changed] = {}
         yield done
@@ -202,13 +204,24 @@ class Changes:
         """Put on record the writes that were cut off; tell whether no write is at work."""
         with faults():
             busy = await self._series.find({"open": {"$gt": {}}}).to_list()
+        lost: list[tuple[str, Changed]] = []
+        leaving: list[UpdateOne] = []
         for document in busy:
-            for token in self._tokens(document, at_work=False):
-                span = document["open"][token]["span"]
-                if span is not None:
-                    await self._append([(document["_id"], Changed(span=Span(*span)))])
-                await self._update([_leave(document["_id"], token, counted=True)])
+            name, tokens = document["_id"], self._tokens(document, at_work=False)
+            spans = [Span(*span) for token in tokens if (span := document["open"][token]["span"]) is not None]
+            if spans:
+                lost.append((name, Changed(span=Span.of([time_ms for span in spans for time_ms in span]))))
+            leaving += [_leave(name, token, counted=True) for token in tokens]
+        await self._append(lost)
+        await self._update(leaving)
         return not any(self._tokens(document, at_work=True) for document in busy)
+
+    async def _settle_in_passing(self) -> None:
+        """Keep the register small where nobody looks for changes: a write that fails stays in it."""
+        now_ms = self._clock.now_ms()
+        if now_ms - self._settled_ms >= self._patience_ms:
+            self._settled_ms = now_ms
+            await self._settle()
 
     def _tokens(self, series: Document, *, at_work: bool) -> list[str]:
         """Return the registered writes of a series: those that may be at work, or those that were cut off."""
