@@ -42,7 +42,8 @@ class Sink:
         overrides: extension attributes that every event gets.
         authorities: certificates in PEM that an https sink is checked against; the usual ones without it.
         delivery_wait_s: how long the sink may wait for the delivery of an event before it answers; one that was
-            delivered need not be kept. A sink that does not know such a wish answers as always.
+            delivered need not be kept. A sink that does not know such a wish answers as always. It is never more
+            than half of ``timeout_s``: a sink that waited for longer would be taken for one that fails.
 
     Raises:
         ConfigurationError: the URL or the certificates cannot be used.
@@ -62,7 +63,8 @@ class Sink:
         self._timeout_s = timeout_s
         self._connections = connections
         self._overrides = overrides or {}
-        self._wishes = {"prefer": f"wait={delivery_wait_s}"} if delivery_wait_s else {}
+        wait_s = min(delivery_wait_s, int(timeout_s / 2))
+        self._wishes = {"prefer": f"wait={wait_s}"} if wait_s else {}
         self._trust = _trusting(authorities) if authorities else None
         self._pool: httpcore.AsyncConnectionPool | None = None
 

@@ -31,6 +31,7 @@ class HttpSink:
         is_hanging: while set, requests get no answer.
         delay_s: how long every answer takes.
         clients: the address of every connection that brought an event.
+        wishes: the header ``prefer`` of every event, or nothing.
         certificate: what is shown to clients of an https sink, in PEM.
     """
 
@@ -40,6 +41,7 @@ class HttpSink:
         self.port = port or free_port()
         self.url = f"http{'s' if is_secure else ''}://127.0.0.1:{self.port}/"
         self.clients: set[tuple[str, int]] = set()
+        self.wishes: list[str | None] = []
         self._is_secure = is_secure
         self.received: list[Event] = []
         self.taken: list[Event] = []
@@ -111,6 +113,7 @@ class HttpSink:
             more = message.get("more_body", False)
         event = from_http(headers, body)
         self.clients.add(tuple(scope["client"]))
+        self.wishes.append(headers.get("prefer"))
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:

@@ -49,6 +49,14 @@ def emitted(url: str | None, *events: Event) -> None:
     with_sink(Sink(url), lambda sink: sink.emit_all(events))
 
 
+@pytest.mark.parametrize(("timeout_s", "wait_s", "wish"), [(30, 1, "wait=1"), (1.5, 1, None), (5, 4, "wait=2")])
+def test_a_sink_is_not_asked_to_wait_until_its_answer_comes_too_late(
+    server: HttpSink, timeout_s: float, wait_s: int, wish: str | None
+) -> None:
+    posted(Sink(server.url, timeout_s=timeout_s, delivery_wait_s=wait_s), EVENT)
+    assert server.wishes == [wish]
+
+
 def test_an_event_arrives_as_it_is_with_the_extensions_that_the_platform_adds(server: HttpSink) -> None:
     event = Event(type="t", source="/s", subject="größe 100%", data=b"\x00\xff\n", extensions={"count": "2"})
     (answer,) = posted(Sink(server.url, overrides={"cluster": "a b%", "count": "3"}), event)
