@@ -135,6 +135,27 @@ def test_a_stream_that_fills_up_holds_back_senders_and_loses_nothing(
     assert delivered == dict.fromkeys(taken, 1)
 
 
+def test_what_a_full_stream_refuses_is_not_delivered_to_others_again_and_again(
+    tmp_path: Path, nats: NatsServer, sinks: Subscribers
+) -> None:
+    sinks.answer_with("away", lambda _: Reply(503))
+    triggers = {
+        "away": {**taking(sinks, "away"), "filter": {"attributes": {"type": HEADERS["ce-type"]}}},
+        "quick": taking(sinks, "quick"),
+    }
+    with local_broker(tmp_path, nats.url, triggers, environment=SMALL) as broker:
+        refused = f"event-{len(fill(broker, 'wait=1'))}"
+        for _ in range(3):
+            assert post(broker, refused, bytes(100_000), "wait=1").status_code == 503
+        assert sinks.events("quick", refused) == []
+        unaffected = {**HEADERS, "ce-id": "of another type", "ce-type": "other", "prefer": "wait=1"}
+        assert httpx.post(broker.url, headers=unaffected, content=bytes(200_000), timeout=60).status_code == 202
+        sinks.answer_with("away", lambda _: Reply())
+        wait_until_empty(nats)
+        assert post(broker, refused, bytes(100_000), "wait=1").status_code == 202
+        assert len(sinks.events("quick", refused)) == len(sinks.events("away", refused)) == 1
+
+
 def test_a_full_stream_stays_full_and_whole_through_a_kill_and_a_lower_limit(
     tmp_path: Path, nats: NatsServer, sinks: Subscribers
 ) -> None:

@@ -52,6 +52,13 @@ class _Delivery:
         self.failed_or_over = asyncio.Event()
         self.is_over = False
         self.task: asyncio.Task[None]
+        if stored is not None:
+            route.kept += 1
+
+    def keep(self, stored: StoredEvent) -> None:
+        """Note where the event lies from now on."""
+        self.stored = stored
+        self.route.kept += 1
 
 
 class Broker:
@@ -149,6 +156,8 @@ class Broker:
             self._begin(route, message, stored)
 
     async def _deliver_or_keep(self, message: Message, wanted: Sequence[Route], wait_s: float) -> None:
+        # What cannot be delivered to one will have to be kept: were it refused then, the others would get it twice.
+        await self._store.require_room(message, copies=sum(route.kept > 0 for route in wanted))
         deliveries = [self._begin(route, message) for route in wanted]
         try:
             with contextlib.suppress(TimeoutError):
@@ -165,7 +174,7 @@ class Broker:
             if delivery.is_over:
                 self._store.forget(stored)
             else:
-                delivery.stored = stored
+                delivery.keep(stored)
 
     async def _keep(self, message: Message, wanted: Sequence[Route], fill: float) -> list[StoredEvent]:
         """Keep an event for all Triggers or for none, as far as the store answers."""
@@ -202,6 +211,8 @@ class Broker:
     def _ended(self, delivery: _Delivery, task: asyncio.Task[None]) -> None:
         self._deliveries.discard(task)
         delivery.route.remove(delivery.message)
+        if delivery.stored is not None:
+            delivery.route.kept -= 1
         delivery.failed_or_over.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a delivery failed by a fault of the broker; a restart tries it again", exc_info=error)

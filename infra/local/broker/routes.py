@@ -30,6 +30,7 @@ class Route:
         destination: the subscriber's address as dead letters name it: the same in every run.
         dead_letter_url: where those go that are given up.
         places: deliveries that may still begin.
+        kept: events in the store that could not be delivered yet.
     """
 
     trigger: Trigger
@@ -37,6 +38,7 @@ class Route:
     destination: str
     dead_letter_url: str | None
     places: asyncio.Semaphore
+    kept: int = field(default=0, init=False)
     _events: int = field(default=0, init=False)
     _bytes: int = field(default=0, init=False)
 

@@ -136,6 +136,16 @@ class EventStore:
         self._count(size)
         return StoredEvent(trigger, message, ack.seq, self._created, size, time.time())
 
+    async def require_room(self, message: Message, *, copies: int) -> None:
+        """Raise unless so many copies of a new event could be kept now.
+
+        Raises:
+            TemporaryError: the stream is full, or the server does not answer.
+        """
+        if copies:
+            size = _size(self._prefix, msgspec.msgpack.encode(message))
+            await self._require_room(copies * size, NEW_FILL)
+
     async def renewed(self, event: StoredEvent) -> StoredEvent:
         """Return an event that is not about to be cleared away for its age: itself, or written anew.
 
