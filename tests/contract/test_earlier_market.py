@@ -208,3 +208,21 @@ def test_a_file_of_a_newer_program_is_refused_with_a_way_out(tmp_path: Path) -> 
         using(lambda: opened(tmp_path), lambda store: store.ping())
     for words in ("format 999", f"format {schema.VERSION}", "PETROSA_DATA_DIR"):
         assert words in str(caught.value)
+
+
+def test_rows_that_are_far_apart_are_looked_for_apart(tmp_path: Path) -> None:
+    made_file(tmp_path, rows=False)
+    rows = [trade(number, time_ms=START_MS + number * HOUR_MS) for number in range(3)]
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.executemany("INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.execute("INSERT INTO series VALUES (?, 1, 3)", (TRADES.dataset_id,))
+    connection.close()
+
+    async def scenario(store: MarketStore) -> None:
+        assert await put(store, Family.TRADES, [*rows, trade(3)]) == WriteCounts(inserted=1, unchanged=3)
+
+    using(lambda: opened(tmp_path), scenario)
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        spans = connection.execute("SELECT first_ms, last_ms FROM spans WHERE last_id < 3").fetchall()
+    connection.close()
+    assert spans == [(row.time_ms, row.time_ms) for row in rows]
