@@ -81,6 +81,7 @@ def test_what_is_not_known_is_not_shown_as_zero() -> None:
     assert "dead letters –" in text
     assert "none yet" in text
     assert "received –/s" in text
+    assert "stored –/s" in summary_line(RECORD, Figures(taken_at_ms=1_195_000))
 
 
 def test_one_line_tells_the_same() -> None:

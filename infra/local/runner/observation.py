@@ -29,6 +29,7 @@ STORED: Final = "petrosa_rows_stored_total"
 _RAW: Final = 'event_type="raw"'  # counts every message a second time
 _STORED_RESULTS: Final = ('result="inserted"', 'result="updated"')
 _HTTP_TIMEOUT_S: Final = 2.0
+_METRICS_TIMEOUT_S: Final = 5.0  # longer than the origin waits for a part that hangs
 _READ_SHARE: Final = 50  # a read of the stores is followed by a pause of 50 times its length
 
 
@@ -67,6 +68,11 @@ class Figures:
     stored_per_s: Mapping[str, float] = field(default_factory=dict)
     stored: Stored = field(default_factory=Stored)
     feed: FeedProgress | None = None
+
+    @property
+    def all_stored_per_s(self) -> float | None:
+        """Rows stored a second, of all families; None where the metrics could not be read."""
+        return None if self.received_per_s is None else sum(self.stored_per_s.values())
 
 
 class Rates:
@@ -154,7 +160,9 @@ class Observer:
 
     async def look(self, record: RunRecord) -> Figures:
         """Return the figures of now."""
-        (status, text), stored = await asyncio.gather(get(self._pool, f"{record.url}/metrics"), self._stores.read())
+        (status, text), stored = await asyncio.gather(
+            get(self._pool, f"{record.url}/metrics", _METRICS_TIMEOUT_S), self._stores.read()
+        )
         now_s = time.monotonic()
         pids = {name: part.pid for name, part in record.parts.items()} | {RUNNER: record.pid}
         usage = {name: self._usage(pid, now_s) for name, pid in pids.items()}

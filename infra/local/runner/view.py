@@ -132,7 +132,7 @@ def _latest_text(figures: Figures) -> Text:
 def _stored_words(figures: Figures) -> str:
     rows = figures.stored.rows
     count = _NONE if rows is None else f"{sum(rows.values()):,}"
-    return f"stored {_rate(sum(figures.stored_per_s.values()))}/s · rows {count}"
+    return f"stored {_rate(figures.all_stored_per_s)}/s · rows {count}"
 
 
 def parts_table(record: RunRecord, figures: Figures) -> Table:
@@ -161,7 +161,7 @@ def data_table(figures: Figures) -> Table:
         count = _NONE if rows is None else f"{rows.get(family, 0):,}"
         table.add_row(family.replace("_", " "), _rate(figures.stored_per_s.get(family)), count)
     total = _NONE if rows is None else f"{sum(rows.values()):,}"
-    table.add_row("all", _rate(sum(figures.stored_per_s.values())), total, style="dim")
+    table.add_row("all", _rate(figures.all_stored_per_s), total, style="dim")
     return table
 
 
