@@ -4,6 +4,7 @@ import pytest
 
 from common.analytics.declaration import Scope
 from common.analytics.metrics import METRICS
+from common.analytics.window import window_of
 from common.storage.columns import CandleColumns
 from common.timeframes import Timeframe
 from common.times import HOUR_MS
@@ -39,7 +40,7 @@ def value(body: dict[str, object], field: str) -> float:
 @pytest.mark.parametrize(("rows", "complete"), [(249, False), (250, True), (400, True)])
 def test_a_document_says_whether_its_warm_up_was_over(metric: str, rows: int, complete: bool) -> None:
     body = fields(metric, ROWS, rows)
-    read = min(rows, 250) if metric == "volume" else rows
+    read = min(rows, window_of(METRICS[metric], Timeframe.H1, CHECK_START_MS).loaded_bars)
     assert body["rows_used"] == (len(PAIRS) * read if metric == "correlation" else read)
     assert body["warmup_complete"] is complete
 
