@@ -56,8 +56,3 @@ def _checked(instant_ms: int) -> int:
     if not 0 <= instant_ms <= LATEST_INSTANT_MS:
         raise ValueError("not an instant between 1970 and 9999")
     return instant_ms
-
-
-def is_plausible(event_ms: int, now_ms: int) -> bool:
-    """Tell whether an event may carry this time (design.md, "Plausible time")."""
-    return EARLIEST_EVENT_MS <= event_ms <= now_ms + MAX_AHEAD_MS

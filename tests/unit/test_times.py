@@ -11,7 +11,7 @@ from common.clock import FixedClock, ShiftedClock, SystemClock, clock_from
 from common.errors import ConfigurationError, InvalidRequest
 from common.symbols import is_symbol, parse_symbol, parse_symbols
 from common.timeframes import Timeframe
-from common.times import EARLIEST_EVENT_MS, is_plausible, parse_instant, to_iso
+from common.times import parse_instant, to_iso
 
 
 @given(st.integers(min_value=0, max_value=253_402_300_799_999))
@@ -83,14 +83,6 @@ def test_symbols_are_trimmed_raised_and_listed_once() -> None:
     assert parse_symbols(" btcusdt, ETHUSDT,btcusdt ") == ["BTCUSDT", "ETHUSDT"]
     with pytest.raises(InvalidRequest):
         parse_symbols(" , ")
-
-
-def test_plausible_times() -> None:
-    now_ms = 1_760_000_000_000
-    assert is_plausible(now_ms + 60_000, now_ms)
-    assert not is_plausible(now_ms + 60_001, now_ms)
-    assert is_plausible(EARLIEST_EVENT_MS, now_ms)
-    assert not is_plausible(EARLIEST_EVENT_MS - 1, now_ms)
 
 
 def test_a_shifted_clock_starts_at_the_instant_and_runs_at_the_real_rate() -> None:
