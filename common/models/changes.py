@@ -14,7 +14,7 @@ CHANGES: Final = "changes"
 CONTRADICTIONS: Final = "contradictions"
 
 # A reader that was away for longer begins anew.
-CHANGES_AGE_MS: Final = 7 * DAY_MS
+CHANGES_AGE_MS: Final = DAY_MS
 CONTRADICTIONS_AGE_MS: Final = 90 * DAY_MS
 # A source gone mad contradicts everything; that many of a batch are evidence enough, and all are counted.
 CONTRADICTIONS_KEPT: Final = 100
