@@ -239,7 +239,7 @@ def test_changes_that_went_by_their_age_hold_up_nobody(mongodb_connection: Conne
             await changes._changes.delete_many({"_id": {"$lt": 3}})
             assert names_of(await changes.after(0, 10)) == ["c"]
             index = (await changes._changes.index_information())["age"]
-            assert index["expireAfterSeconds"] * 1000 == 7 * DAY_MS
+            assert index["expireAfterSeconds"] * 1000 == DAY_MS
 
     asyncio.run(scenario())
 

@@ -24,11 +24,21 @@ def test_a_folder_is_created_and_can_be_used_again(tmp_path: Path) -> None:
     "other", [StateMark("spot", "simulated"), StateMark("um", "live"), StateMark("um", "simulated", "servers")]
 )
 def test_a_folder_refuses_another_market_origin_or_store_and_says_the_way_out(tmp_path: Path, other: StateMark) -> None:
-    with held_state_folder(tmp_path, SIMULATED):
-        pass
+    with held_state_folder(tmp_path, SIMULATED) as folder:
+        folder.claim(SIMULATED)
     with pytest.raises(StateMismatch, match="PETROSA_DATA_DIR"), held_state_folder(tmp_path, other):
         pass
     with held_state_folder(tmp_path, SIMULATED):
+        pass
+
+
+def test_a_start_that_was_refused_leaves_no_mark(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError), held_state_folder(tmp_path, SIMULATED):
+        raise ConfigurationError("the port is taken")
+    other = StateMark("spot", "live")
+    with held_state_folder(tmp_path, other) as folder:
+        folder.claim(other)
+    with pytest.raises(StateMismatch), held_state_folder(tmp_path, SIMULATED):
         pass
 
 
@@ -92,8 +102,8 @@ def test_a_full_disk_is_said_with_the_way_out_and_nothing_is_left(tmp_path: Path
     draft = tmp_path / f".state.json.{os.getpid()}"
     draft.symlink_to("/dev/full")
     said = "PETROSA_DATA_DIR: the state folder .* cannot be written .No space left on device.: make room"
-    with pytest.raises(ConfigurationError, match=said), held_state_folder(tmp_path, SIMULATED):
-        pass
+    with pytest.raises(ConfigurationError, match=said), held_state_folder(tmp_path, SIMULATED) as folder:
+        folder.claim(SIMULATED)
     assert not draft.is_symlink()
-    with held_state_folder(tmp_path, SIMULATED):
-        pass
+    with held_state_folder(tmp_path, SIMULATED) as folder:
+        folder.claim(SIMULATED)

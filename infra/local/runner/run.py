@@ -229,6 +229,7 @@ async def run(options: RunOptions, folder: StateFolder, console: Console) -> int
         require_free(options.nats_port, "PETROSA_NATS_PORT")
     else:
         await nats_server.require_reachable(options.external_nats)
+    folder.claim(options.mark)
     folder.feed_file.unlink(missing_ok=True)
     async with httpcore.AsyncConnectionPool(max_connections=None, keepalive_expiry=30) as pool:
         with view_for(console) as view:

@@ -19,6 +19,7 @@ import msgspec
 from common.errors import ConfigurationError, StateMismatch
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_MARK_FILE: Final = "state.json"
 _LOG_LIMIT_BYTES: Final = 10 * 1024 * 1024
 _LOGS_KEPT: Final = 3
 
@@ -67,6 +68,12 @@ class StateFolder:
     def nats(self) -> Path:
         """Folder of the NATS server: configuration and streams."""
         return self.path / "nats"
+
+    def claim(self, mark: StateMark) -> None:
+        """Remember what the data are from now on; a start that was refused before leaves no mark."""
+        file = self.path / _MARK_FILE
+        if not file.exists():
+            write_atomically(file, msgspec.json.encode(mark))
 
     def log(self, part: str) -> Path:
         """Return the log file of a part."""
@@ -119,11 +126,10 @@ def _acquire(lock: int, path: Path) -> None:
 
 
 def _check_mark(path: Path, mark: StateMark) -> None:
-    file = path / "state.json"
+    file = path / _MARK_FILE
     try:
         stored = msgspec.json.decode(file.read_bytes(), type=StateMark)
     except FileNotFoundError:
-        write_atomically(file, msgspec.json.encode(mark))
         return
     except msgspec.MsgspecError as error:
         raise ConfigurationError(
