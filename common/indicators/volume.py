@@ -1,5 +1,6 @@
 """Volume: who took it, at what average price, how unusual it is, and how far it moves the price."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -141,8 +142,9 @@ def _spike(values: FloatArray1D, window: int) -> float:
     """Last of some values over the median of those before it."""
     if len(values) <= min(window, _FEWEST_BEFORE_SPIKE):
         return NAN
-    usual = float(np.median(values[:-1]))
-    return finite_or_nan(float(values[-1]) / usual) if usual != 0 else NAN
+    with np.errstate(over="ignore"):
+        usual = float(np.median(values[:-1]))
+    return finite_or_nan(float(values[-1]) / usual) if usual != 0 and math.isfinite(usual) else NAN
 
 
 def _is_complete(*columns: FloatArray1D) -> bool:
