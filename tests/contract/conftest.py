@@ -12,6 +12,7 @@ from tests.support.servers.mongodb import MongoServer
 
 for name in ("market_store", "analytics_store", "metadata_store", "broker"):
     pytest.register_assert_rewrite(f"tests.contract.{name}_contract")
+pytest.register_assert_rewrite("tests.contract.market_store")
 
 
 @pytest.fixture
