@@ -94,8 +94,11 @@ def failure_of(event: Event) -> Failure:
 
 
 def _identity(event: Event, failure: Failure) -> str:
+    # The data too: a stream that was made anew numbers its messages, and so the events made of them, from the start.
     parts = (event.source, event.id, event.type, failure.destination, failure.reason)
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16, person=b"dead-letter").hexdigest()
+    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=16, person=b"dead-letter")
+    digest.update(event.data)
+    return digest.hexdigest()
 
 
 def _host(address: str) -> str:

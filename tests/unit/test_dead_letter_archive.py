@@ -123,6 +123,11 @@ def test_an_event_is_one_dead_letter_however_often_it_arrives() -> None:
     assert ids[0] == ids[1] != ids[2]
 
 
+def test_an_id_that_a_stream_made_anew_repeats_is_another_dead_letter() -> None:
+    first, second = (letter_of(undelivered(data=data)) for data in (b"1", b"2"))
+    assert first.dead_letter_id != second.dead_letter_id
+
+
 def test_events_without_data_are_told_apart() -> None:
     ticks = [undelivered(type=types.PING, id=f"tick-{number}", data=b"", subject=None) for number in range(2)]
     assert len({letter_of(tick).dead_letter_id for tick in ticks}) == 2

@@ -207,7 +207,7 @@ def test_a_part_that_hangs_is_ended_by_force_and_started_again(tmp_path: Path) -
         os.kill(first, signal.SIGSTOP)
         hangs = True
         await until(lambda: part.state is PartState.UNREADY)
-        assert part.trouble == "liveness of part failed 3 of 3"
+        assert part.trouble == "liveness of part failed 3 times (threshold 3)"
         await until(lambda: part.restarts == 1)
         hangs = False
         await until(lambda: part.state is PartState.READY)

@@ -128,7 +128,7 @@ def test_use_of_a_process_is_read() -> None:
 
 
 def test_a_part_that_fails_its_probes_is_named_with_what_it_fails() -> None:
-    trouble = "readiness of ingest failed 3 of 3, liveness of ingest failed 1 of 6"
+    trouble = "readiness of ingest failed 3 times (threshold 3), liveness of ingest failed 1 times (threshold 6)"
     part = PartRecord(11, "not ready", 0, "http://i", "ingest.log", ("ingest",), trouble)
     record = msgspec.structs.replace(RECORD, parts={**RECORD.parts, "ingest": part})
     assert f"ingest: {trouble}" in shown(140, record=record)

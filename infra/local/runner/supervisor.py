@@ -109,7 +109,8 @@ class Part:
     def trouble(self) -> str:
         """What it fails, for people; empty when it fails nothing."""
         return ", ".join(
-            f"{check.described} failed {count} of {check.pace.failures}" for check, count in self.failures.items()
+            f"{check.described} failed {count} times (threshold {check.pace.failures})"
+            for check, count in self.failures.items()
         )
 
     async def start(self, timeout_s: float = 60.0) -> None:
